@@ -1,0 +1,65 @@
+// Command holdfast is software escrow and SaaS continuity in one program:
+// server, depositor's tool, trustee's tool and beneficiary's tool.
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// cli is the whole command line; each verb lives in a file of its own.
+type cli struct {
+	JSON bool `help:"Write results as JSON for machines." name:"json"`
+
+	Version versionCmd `cmd:"" help:"Print the version."`
+}
+
+// streams is where a command reads and writes; tests pass their own.
+type streams struct {
+	in   io.Reader
+	out  io.Writer
+	err  io.Writer
+	json bool
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// run is the program: arguments and streams in, exit code out.
+func run(ctx context.Context, args []string, in io.Reader, out, errw io.Writer) int {
+	var c cli
+	exited := -1
+	parser, err := kong.New(&c,
+		kong.Name("holdfast"),
+		kong.Description("Software escrow and SaaS continuity: deposits nobody can read alone, released by a quorum, every step provable."),
+		kong.Writers(out, errw),
+		kong.Exit(func(code int) { exited = code }),
+		kong.UsageOnError(),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+	)
+	if err != nil {
+		return report(errw, err)
+	}
+	k, err := parser.Parse(args)
+	if exited >= 0 {
+		return exited
+	}
+	if err != nil {
+		return usage(errw, err)
+	}
+	s := &streams{in: in, out: out, err: errw, json: c.JSON}
+	k.BindTo(ctx, (*context.Context)(nil))
+	if err := k.Run(s); err != nil {
+		return report(errw, err)
+	}
+	return exitOK
+}

@@ -1,0 +1,149 @@
+package evidence
+
+import "fmt"
+
+// DepositFormat names the format of a [DepositManifest].
+const DepositFormat = "holdfast-deposit/v1"
+
+// DepositManifest is the public, signed description of one deposit. It says
+// what is held, under which keys and since when, and lists no content: names
+// of files stay inside the sealed objects. The names of refs that changed are
+// public, since a rewritten branch must be seen by people who cannot decrypt.
+type DepositManifest struct {
+	Format       string        `json:"format"`
+	Arrangement  string        `json:"arrangement"`
+	Agreement    string        `json:"agreement"` // digest of the agreement in force
+	Module       string        `json:"module"`
+	Number       int           `json:"number"`
+	Kind         string        `json:"kind"`                  // FULL or INCREMENTAL
+	Predecessor  string        `json:"predecessor,omitempty"` // digest of the manifest before
+	Chain        int           `json:"chain"`                 // number of the FULL deposit this one builds on, itself when FULL
+	Compartment  string        `json:"compartment"`
+	Epoch        int           `json:"epoch"`
+	Set          string        `json:"set"` // id of the share set of the epoch
+	Objects      []ObjectEntry `json:"objects"`
+	Git          *GitSummary   `json:"git,omitempty"`
+	Completeness string        `json:"completeness"` // complete or incomplete
+	Missing      []string      `json:"missing,omitempty"`
+	Checked      Check         `json:"checked"`
+	Made         string        `json:"made"` // RFC 3339, UTC, by the clock of whoever signed
+	By           string        `json:"by"`   // "server", or the depositing party and person
+}
+
+// ObjectEntry is one sealed object of a deposit.
+type ObjectEntry struct {
+	Name  string `json:"sha256"`
+	Size  int64  `json:"size"`
+	Role  string `json:"role"`            // "git", "lfs" or "report"
+	Plain int64  `json:"plain,omitempty"` // length after decryption
+}
+
+// GitSummary says in public what a repository deposit contains.
+type GitSummary struct {
+	ObjectFormat string      `json:"object_format"` // sha1 or sha256
+	Head         string      `json:"head,omitempty"`
+	Refs         int         `json:"refs"`    // refs at the source that are held
+	Objects      int         `json:"objects"` // git objects in this deposit's pack
+	PackBytes    int64       `json:"pack_bytes"`
+	New          int         `json:"new,omitempty"`
+	FastForward  int         `json:"fast_forward,omitempty"`
+	Changes      []RefChange `json:"changes,omitempty"` // every change that is not plainly new or a fast-forward, with old and new id
+	Refused      []string    `json:"refused,omitempty"` // ref names that break git's rules
+	LFSHeld      int         `json:"lfs_held,omitempty"`
+	LFSMissing   int         `json:"lfs_missing,omitempty"`
+	Submodules   int         `json:"submodules,omitempty"`
+}
+
+// RefChange is one classified change of a ref.
+type RefChange struct {
+	Ref  string `json:"ref"`
+	Kind string `json:"kind"` // new, fast_forward, rewound, rewritten, deleted, tag_moved, head_moved
+	Old  string `json:"old,omitempty"`
+	New  string `json:"new,omitempty"`
+}
+
+// Check says who verified the deposit's content before it was sealed for
+// good, and how.
+type Check struct {
+	By  string `json:"by"`  // "server" or "depositor"
+	How string `json:"how"` // "every object hashed and connected" for git
+}
+
+// ParseDepositManifest reads a manifest strictly: canonical bytes only, known
+// format, digests and counts that make sense together.
+func ParseDepositManifest(data []byte) (*DepositManifest, error) {
+	var m DepositManifest
+	if err := ParseCanonical(data, &m); err != nil {
+		return nil, fmt.Errorf("deposit manifest: %w", err)
+	}
+	if err := m.validate(); err != nil {
+		return nil, fmt.Errorf("deposit manifest: %w", err)
+	}
+	return &m, nil
+}
+
+// MaxObjects bounds the objects of one deposit.
+const MaxObjects = 100_000
+
+func (m *DepositManifest) validate() error {
+	switch {
+	case m.Format != DepositFormat:
+		return fmt.Errorf("format is %q, want %q", m.Format, DepositFormat)
+	case !IsID(m.Arrangement):
+		return fmt.Errorf("arrangement %q is not an identifier", m.Arrangement)
+	case !IsID(m.Module):
+		return fmt.Errorf("module %q is not an identifier", m.Module)
+	case !IsID(m.Compartment):
+		return fmt.Errorf("compartment %q is not an identifier", m.Compartment)
+	case !IsDigest(m.Agreement):
+		return fmt.Errorf("agreement %q is not a digest", m.Agreement)
+	case m.Number < 1 || m.Epoch < 1:
+		return fmt.Errorf("number %d and epoch %d count from 1", m.Number, m.Epoch)
+	case m.Number == 1 && m.Predecessor != "", m.Number > 1 && !IsDigest(m.Predecessor):
+		return fmt.Errorf("deposit %d names predecessor %q", m.Number, m.Predecessor)
+	case m.Kind != "FULL" && m.Kind != "INCREMENTAL":
+		return fmt.Errorf("kind %q is neither FULL nor INCREMENTAL", m.Kind)
+	case m.Chain < 1 || m.Chain > m.Number, (m.Kind == "FULL") != (m.Chain == m.Number):
+		return fmt.Errorf("%s deposit %d cannot build on chain %d", m.Kind, m.Number, m.Chain)
+	case m.Completeness != "complete" && m.Completeness != "incomplete":
+		return fmt.Errorf("completeness %q", m.Completeness)
+	case len(m.Objects) == 0 || len(m.Objects) > MaxObjects:
+		return fmt.Errorf("%d objects, want 1 to %d", len(m.Objects), MaxObjects)
+	}
+	seen := make(map[string]bool, len(m.Objects))
+	for i, o := range m.Objects {
+		if !IsDigest(o.Name) || o.Size <= 0 || o.Plain < 0 {
+			return fmt.Errorf("objects[%d]: bad name or size", i)
+		}
+		if seen[o.Name] {
+			return fmt.Errorf("objects[%d]: %s is listed twice", i, o.Name)
+		}
+		seen[o.Name] = true
+	}
+	return nil
+}
+
+// IsID reports whether s can name an arrangement, party, module, compartment
+// or case: lower-case letters, digits, '-', '_' and, between non-empty parts,
+// '/'. It can be a path element, a URL segment and a line of a text format
+// without escaping.
+func IsID(s string) bool {
+	if len(s) == 0 || len(s) > maxID {
+		return false
+	}
+	start := true // of a part
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c >= 'a' && c <= 'z', c >= '0' && c <= '9':
+			start = false
+		case (c == '-' || c == '_') && !start:
+		case c == '/' && !start:
+			start = true
+		default:
+			return false
+		}
+	}
+	return !start
+}
+
+const maxID = 128

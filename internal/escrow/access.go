@@ -1,0 +1,133 @@
+package escrow
+
+import "time"
+
+// Actor is who asks for something: a person or machine acting for a party of
+// one arrangement, or the administrator of the installation.
+type Actor struct {
+	Token       string // id of the token, never the token
+	Person      string
+	Party       string
+	Role        Role
+	Arrangement string // "" only for an administrator
+}
+
+// String names the actor the way acts and logs do.
+func (a Actor) String() string {
+	who := a.Party
+	if a.Person != "" {
+		who += "/" + a.Person
+	}
+	if who == "" {
+		who = string(a.Role)
+	}
+	return who
+}
+
+// Token is the record of a bearer token. The token itself is shown once and
+// not kept; Hash is the SHA-256 of it.
+type Token struct {
+	ID          string
+	Hash        []byte
+	Person      string
+	Party       string
+	Role        Role
+	Arrangement string
+	Module      string // when set, the token may deposit into this module and nothing else
+	CreatedAt   time.Time
+	ExpiresAt   time.Time
+	RevokedAt   time.Time // zero while valid
+}
+
+// Valid reports whether the token may be used at now.
+func (t Token) Valid(now time.Time) bool {
+	return t.RevokedAt.IsZero() && now.Before(t.ExpiresAt)
+}
+
+// Action is something an actor may be allowed to do.
+type Action string
+
+// The actions. Every request of the API names exactly one.
+const (
+	ReadArrangement    Action = "arrangement.read"
+	RegisterAgreement  Action = "agreement.register"
+	DealEpoch          Action = "epoch.deal"
+	AcceptShare        Action = "share.accept"
+	FetchPackage       Action = "share.fetch"
+	ConfigureModule    Action = "module.configure"
+	SetCredential      Action = "credential.set"
+	MakeDeposit        Action = "deposit.make"
+	RequestSync        Action = "deposit.sync"
+	ReadDeposits       Action = "deposit.read"
+	FetchObject        Action = "object.fetch"
+	OpenCase           Action = "case.open"
+	ReadCase           Action = "case.read"
+	RecordNotice       Action = "case.notice"
+	RequestApprovals   Action = "case.request_approvals"
+	Approve            Action = "case.approve"
+	FetchHandOver      Action = "case.hand_over"
+	CloseCase          Action = "case.close"
+	IssueToken         Action = "token.issue"
+	RevokeToken        Action = "token.revoke"
+	ReadLedger         Action = "ledger.read"
+	ErasePayload       Action = "ledger.erase"
+	ExportArrangement  Action = "arrangement.export"
+	ReadInstallation   Action = "installation.read"
+	ManageInstallation Action = "installation.manage"
+)
+
+// Allow decides whether actor may do action on the named arrangement. It is
+// the only place where a permission rule is written. nil means yes; a refusal
+// is an [Error] with code Forbidden, or NotFound where even the existence of
+// the arrangement is not the actor's business.
+//
+// An administrator runs the machine: he registers agreements and issues the
+// first tokens, but fetches no package, approves nothing and opens nothing.
+func Allow(actor Actor, action Action, arrangement string) error {
+	if actor.Role == Administrator {
+		if administratorMay(action) {
+			return nil
+		}
+		return Errorf(Forbidden, "an administrator may not do %q; it takes a party of the arrangement", action)
+	}
+	if arrangement == "" || actor.Arrangement != arrangement {
+		return Errorf(NotFound, "no arrangement %q", arrangement)
+	}
+	if partyMay(actor.Role, action) {
+		return nil
+	}
+	return Errorf(Forbidden, "%s (%s) may not do %q in arrangement %q", actor, actor.Role, action, arrangement)
+}
+
+func administratorMay(action Action) bool {
+	switch action {
+	case ReadArrangement, RegisterAgreement, ConfigureModule, IssueToken, RevokeToken,
+		ReadLedger, ErasePayload, ReadInstallation, ManageInstallation, ReadDeposits, RequestSync:
+		return true
+	}
+	return false
+}
+
+func partyMay(role Role, action Action) bool {
+	switch action {
+	case ReadArrangement, ReadDeposits, ReadLedger, ReadCase:
+		return true
+	case AcceptShare, FetchPackage, Approve:
+		// Whoever holds a share may act on it: which share is whose is
+		// settled by the key manifest, not by the role.
+		return role != Supplier && role != Host && role != Regulator && role != Auditor
+	case DealEpoch, SetCredential:
+		return role == Supplier
+	case ConfigureModule, RequestSync:
+		return role == Supplier || role == Agent
+	case MakeDeposit:
+		return role == Supplier || role == Beneficiary
+	case OpenCase:
+		return role == Beneficiary || role == Foundation || role == Agent || role == Curator || role == Regulator
+	case RecordNotice, RequestApprovals, CloseCase, IssueToken, RevokeToken, ErasePayload, ExportArrangement:
+		return role == Agent
+	case FetchHandOver, FetchObject:
+		return role == Beneficiary || role == Operator || role == Foundation || role == Agent || role == Acquirer
+	}
+	return false
+}
