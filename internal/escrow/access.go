@@ -76,6 +76,11 @@ const (
 	ManageInstallation Action = "installation.manage"
 )
 
+// Actions lists every action in the order above. It returns a fresh slice.
+func Actions() []Action {
+	return []Action{ReadArrangement, RegisterAgreement, DealEpoch, AcceptShare, FetchPackage, ConfigureModule, SetCredential, MakeDeposit, RequestSync, ReadDeposits, FetchObject, OpenCase, ReadCase, RecordNotice, RequestApprovals, Approve, FetchHandOver, CloseCase, IssueToken, RevokeToken, ReadLedger, ErasePayload, ExportArrangement, ReadInstallation, ManageInstallation}
+}
+
 // Allow decides whether actor may do action on the named arrangement. It is
 // the only place where a permission rule is written. nil means yes; a refusal
 // is an [Error] with code Forbidden, or NotFound where even the existence of

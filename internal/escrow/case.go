@@ -94,6 +94,16 @@ func (s CaseState) Next(event CaseEvent, now, contestEnds time.Time) (CaseState,
 		WithHint("possible now: %s", possible(s))
 }
 
+// CaseStates lists every state. It returns a fresh slice.
+func CaseStates() []CaseState {
+	return []CaseState{CaseOpened, CaseNoticed, CaseContest, CaseContested, CaseRuled, CaseApproving, CaseInForce, CaseEnding, CaseReversed, CaseAssumed, CaseClosed}
+}
+
+// CaseEvents lists every event. It returns a fresh slice.
+func CaseEvents() []CaseEvent {
+	return []CaseEvent{EventNotice, EventStartContest, EventObject, EventRuleFor, EventRuleAgainst, EventRequestApprove, EventQuorum, EventEnd, EventReverse, EventAssume, EventClose}
+}
+
 // Ended reports whether nothing more can happen in this state.
 func (s CaseState) Ended() bool {
 	return s == CaseReversed || s == CaseAssumed || s == CaseClosed

@@ -1,0 +1,28 @@
+# Two commands matter: `make demo` runs the main job, `make test` proves it.
+GO ?= go
+FUZZTIME ?= 3s
+# Set by .ci/run; elsewhere a missing PostgreSQL shows as a skip.
+export HOLDFAST_TEST_POSTGRES HOLDFAST_TEST_POSTGRES_REQUIRED
+
+.PHONY: demo build test lint fuzz
+
+build: ## the one binary, static
+	CGO_ENABLED=0 $(GO) build -trimpath -o holdfast ./cmd/holdfast
+
+demo: build ## from an empty folder to a released repository, in a temporary directory
+	./holdfast demo --once
+
+test: lint ## everything CI runs
+	$(GO) test ./...
+	@$(MAKE) --no-print-directory fuzz
+	@if [ -z "$$HOLDFAST_TEST_POSTGRES" ]; then \
+	  echo "SKIPPED: PostgreSQL tests. Set HOLDFAST_TEST_POSTGRES=postgres://... to run them (CI does)."; fi
+
+lint: ## formatting, vet, staticcheck, known vulnerabilities where the database can be reached
+	@test -z "$$(gofmt -l . )" || { echo "gofmt these files:"; gofmt -l .; exit 1; }
+	$(GO) vet ./...
+	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
+	@./scripts/vulncheck
+
+fuzz: ## every fuzz target for a short while
+	@./scripts/fuzz $(FUZZTIME)
