@@ -133,3 +133,15 @@ const (
 	DeployKey     CredentialKind = "deploy_key"
 	WebhookSecret CredentialKind = "webhook_secret"
 )
+
+// Contact is the public card of one person or machine acting for a party:
+// where things are sealed to and whose signatures count. It holds no secret.
+type Contact struct {
+	Arrangement string
+	Party       string
+	Person      string
+	Recipient   string // age hybrid recipient
+	SigningKey  string // SSH public key in authorized_keys form
+	Document    []byte // the self-signed card, see evidence.Contact
+	AddedAt     time.Time
+}

@@ -1,0 +1,223 @@
+// Package config holds the one configuration struct of a Holdfast server, read
+// from a file and the environment and validated whole before anything starts.
+//
+// It imports the standard library, the YAML reader and escrow's error type,
+// and keeps no state: the struct is passed, never global.
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml"
+
+	"holdfast/internal/escrow"
+)
+
+// Config is everything an operator can set. The comment of a field is its
+// manual; the YAML key is the lower-case name in the tag, and the environment
+// variable is HOLDFAST_ and that name in upper case.
+type Config struct {
+	// Data is the directory that holds everything of an embedded
+	// installation: database, objects, keys. It must exist or be creatable by
+	// this user; a second server on the same directory is refused.
+	Data string `yaml:"data"`
+
+	// Database is empty for SQLite inside Data, or a postgres:// URL.
+	// A password belongs in DatabasePasswordFile, not in the URL.
+	Database string `yaml:"database"`
+
+	// DatabasePasswordFile names a file that holds the PostgreSQL password.
+	DatabasePasswordFile string `yaml:"database_password_file"`
+
+	// Listen is the address of the HTTP server.
+	Listen string `yaml:"listen"`
+
+	// Origin names this installation's ledger in every checkpoint, such as
+	// "escrow.example/log". It can never be changed afterwards.
+	Origin string `yaml:"origin"`
+
+	// EgressAllow lists address ranges (CIDR) that sources and webhooks may
+	// reach although they are private. Empty: public addresses only.
+	EgressAllow []string `yaml:"egress_allow"`
+
+	// LocalSources lets pull modules name a path on this machine. Off unless
+	// the operator mounts sources on purpose.
+	LocalSources bool `yaml:"local_sources"`
+
+	// Workers is how many deposits are made at once.
+	Workers int `yaml:"workers"`
+
+	// ScheduleEvery is how often due modules are looked for.
+	ScheduleEvery Duration `yaml:"schedule_every"`
+
+	// MaxObject bounds one uploaded object, in bytes.
+	MaxObject int64 `yaml:"max_object"`
+
+	// MaxPack bounds one fetched Git pack, in bytes.
+	MaxPack int64 `yaml:"max_pack"`
+
+	// CheckMemory bounds the tables and caches of one content check, in bytes.
+	CheckMemory int64 `yaml:"check_memory"`
+}
+
+// Duration is a time.Duration written as in Go ("30s", "5m").
+type Duration time.Duration
+
+// UnmarshalText reads a duration.
+func (d *Duration) UnmarshalText(text []byte) error {
+	v, err := time.ParseDuration(string(text))
+	if err != nil {
+		return fmt.Errorf("duration %q: write it like 30s or 5m", text)
+	}
+	*d = Duration(v)
+	return nil
+}
+
+// MarshalText writes a duration.
+func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
+
+// Default is what an embedded installation runs with when nothing is set but
+// the data directory.
+func Default() Config {
+	return Config{
+		Listen:        "127.0.0.1:8731",
+		Origin:        "holdfast.local/log",
+		Workers:       2,
+		ScheduleEvery: Duration(30 * time.Second),
+		MaxObject:     64 << 30,
+		MaxPack:       64 << 30,
+		CheckMemory:   160 << 20,
+	}
+}
+
+const maxFile = 1 << 20
+
+// Load reads the file (none if path is empty), then the environment over it,
+// and validates the result. Every problem is reported at once.
+func Load(path string, getenv func(string) string) (Config, error) {
+	c := Default()
+	if path != "" {
+		data, err := os.ReadFile(path)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return c, escrow.Errorf(escrow.NotFound, "configuration %s: %w", path, err)
+		case err != nil:
+			return c, escrow.Wrap(err, escrow.Invalid, "configuration %s", path)
+		case len(data) > maxFile:
+			return c, escrow.Errorf(escrow.Invalid, "configuration %s: larger than %d bytes", path, maxFile)
+		}
+		dec := yaml.NewDecoder(bytes.NewReader(data), yaml.DisallowUnknownField())
+		if err := dec.Decode(&c); err != nil && len(bytes.TrimSpace(data)) > 0 {
+			return c, escrow.Errorf(escrow.Invalid, "configuration %s: %s", path, yaml.FormatError(err, false, true))
+		}
+	}
+	if err := c.fromEnvironment(getenv); err != nil {
+		return c, err
+	}
+	return c, c.Validate()
+}
+
+func (c *Config) fromEnvironment(getenv func(string) string) error {
+	text := map[string]*string{"DATA": &c.Data, "DATABASE": &c.Database, "DATABASE_PASSWORD_FILE": &c.DatabasePasswordFile,
+		"LISTEN": &c.Listen, "ORIGIN": &c.Origin}
+	for name, field := range text {
+		if v := getenv("HOLDFAST_" + name); v != "" {
+			*field = v
+		}
+	}
+	if v := getenv("HOLDFAST_EGRESS_ALLOW"); v != "" {
+		c.EgressAllow = strings.Split(v, ",")
+	}
+	switch v := getenv("HOLDFAST_LOCAL_SOURCES"); v {
+	case "":
+	case "true", "false":
+		c.LocalSources = v == "true"
+	default:
+		return escrow.Errorf(escrow.Invalid, "HOLDFAST_LOCAL_SOURCES is %q: write true or false", v)
+	}
+	return nil
+}
+
+// Validate reports every rule the configuration breaks in one error.
+func (c Config) Validate() error {
+	var problems []string
+	bad := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
+	if c.Data == "" {
+		bad("data: name the directory that holds the installation")
+	}
+	if c.Database != "" {
+		u, err := url.Parse(c.Database)
+		switch {
+		case err != nil || (u.Scheme != "postgres" && u.Scheme != "postgresql"):
+			bad("database: leave it empty for SQLite or give a postgres:// URL")
+		case hasPassword(u):
+			bad("database: the URL holds a password; put it into a file and name that in database_password_file")
+		}
+	}
+	if c.Origin == "" || strings.ContainsAny(c.Origin, " \t\n+") || len(c.Origin) > 200 {
+		bad("origin: %q cannot name a ledger; use a name like escrow.example/log", c.Origin)
+	}
+	for _, cidr := range c.EgressAllow {
+		if _, err := netip.ParsePrefix(cidr); err != nil {
+			bad("egress_allow: %q is not an address range like 10.1.0.0/16", cidr)
+		}
+	}
+	if c.Workers < 1 || c.Workers > 64 {
+		bad("workers: %d, want 1 to 64", c.Workers)
+	}
+	if c.ScheduleEvery < Duration(time.Second) {
+		bad("schedule_every: %s, want at least 1s", time.Duration(c.ScheduleEvery))
+	}
+	if c.MaxObject < 1<<20 || c.MaxPack < 1<<20 || c.CheckMemory < 16<<20 {
+		bad("max_object and max_pack want at least 1 MiB, check_memory at least 16 MiB")
+	}
+	if len(problems) > 0 {
+		return escrow.Errorf(escrow.Invalid, "configuration: %s", strings.Join(problems, "; "))
+	}
+	return nil
+}
+
+func hasPassword(u *url.URL) bool {
+	if _, set := u.User.Password(); set {
+		return true
+	}
+	return u.Query().Has("password")
+}
+
+// DatabaseURL is the URL to connect with, the password filled in from its
+// file. It must never be printed.
+func (c Config) DatabaseURL() (string, error) {
+	if c.DatabasePasswordFile == "" || c.Database == "" {
+		return c.Database, nil
+	}
+	secret, err := os.ReadFile(c.DatabasePasswordFile)
+	if err != nil {
+		return "", escrow.Wrap(err, escrow.Invalid, "database_password_file %s", c.DatabasePasswordFile)
+	}
+	u, err := url.Parse(c.Database)
+	if err != nil {
+		return "", escrow.Errorf(escrow.Invalid, "database: not a URL")
+	}
+	u.User = url.UserPassword(u.User.Username(), strings.TrimRight(string(secret), "\r\n"))
+	return u.String(), nil
+}
+
+// SQLitePath is where the embedded database lies.
+func (c Config) SQLitePath() string { return filepath.Join(c.Data, "holdfast.db") }
+
+// ObjectsDir is where sealed objects lie.
+func (c Config) ObjectsDir() string { return filepath.Join(c.Data, "objects") }
+
+// KeysDir is where the server's own keys lie: the ledger signer and the
+// identity that source credentials and sync state are sealed to. No deposit is
+// ever sealed to them.
+func (c Config) KeysDir() string { return filepath.Join(c.Data, "keys") }

@@ -1,0 +1,74 @@
+package config_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"holdfast/internal/config"
+	"holdfast/internal/escrow"
+)
+
+func write(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "holdfast.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func none(string) string { return "" }
+
+func TestLoad(t *testing.T) {
+	c, err := config.Load(write(t, "data: /srv/h\norigin: escrow.example/log\nschedule_every: 5m\n"), func(k string) string {
+		if k == "HOLDFAST_LISTEN" {
+			return "127.0.0.1:1"
+		}
+		return ""
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Data != "/srv/h" || c.Listen != "127.0.0.1:1" || time.Duration(c.ScheduleEvery) != 5*time.Minute || c.Workers != config.Default().Workers {
+		t.Errorf("%+v", c)
+	}
+}
+
+func TestRefused(t *testing.T) {
+	for _, c := range []struct{ name, text, want string }{
+		{"unknown key is located", "data: /x\nlisen: a\n", "lisen"},
+		{"no data", "origin: a.b/log\n", "data: name the directory"},
+		{"password in the URL", "data: /x\ndatabase: postgres://u:CANARY@h/d\n", "database_password_file"},
+		{"password in the query", "data: /x\ndatabase: postgres://u@h/d?password=CANARY\n", "database_password_file"},
+		{"other engine", "data: /x\ndatabase: mysql://h/d\n", "postgres://"},
+		{"bad range", "data: /x\negress_allow: [10.0.0.1]\n", "egress_allow"},
+		{"bad duration", "data: /x\nschedule_every: soon\n", "30s or 5m"},
+		{"every problem at once", "workers: 0\norigin: 'a b'\n", "workers: 0"},
+	} {
+		_, err := config.Load(write(t, c.text), none)
+		if escrow.CodeOf(err) != escrow.Invalid || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", c.name, err, c.want)
+		}
+		if err != nil && strings.Contains(err.Error(), "CANARY") {
+			t.Errorf("%s: the error shows the secret: %v", c.name, err)
+		}
+	}
+	if _, err := config.Load(filepath.Join(t.TempDir(), "none.yaml"), none); escrow.CodeOf(err) != escrow.NotFound {
+		t.Errorf("missing file: %v", err)
+	}
+}
+
+func TestDatabaseURLFillsPasswordFromFile(t *testing.T) {
+	secret := write(t, "s3cret\n")
+	c := config.Default()
+	c.Data, c.Database, c.DatabasePasswordFile = "/x", "postgres://u@h/d", secret
+	if err := c.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := c.DatabaseURL(); err != nil || got != "postgres://u:s3cret@h/d" {
+		t.Errorf("%q, %v", got, err)
+	}
+}
