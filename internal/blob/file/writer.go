@@ -1,0 +1,116 @@
+package file
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"hash"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"holdfast/internal/blob"
+	"holdfast/internal/escrow"
+)
+
+var errSpent = errors.New("the writer was committed or aborted already")
+
+// writer is one temporary file on its way to becoming an object.
+type writer struct {
+	store *Store
+	file  temporary
+	hash  hash.Hash
+	size  int64
+	err   error // the first failed write; nothing can be committed after it
+	spent bool
+}
+
+func newWriter(s *Store, f temporary) *writer {
+	return &writer{store: s, file: f, hash: sha256.New()}
+}
+
+func (w *writer) Write(p []byte) (int, error) {
+	if w.spent {
+		return 0, errSpent
+	}
+	if w.err != nil {
+		return 0, w.err
+	}
+	n, err := w.file.Write(p)
+	w.hash.Write(p[:n])
+	w.size += int64(n)
+	if err != nil {
+		w.err = w.store.explain(err, "write to")
+		return n, w.err
+	}
+	return n, nil
+}
+
+func (w *writer) ReadAt(p []byte, off int64) (int, error) {
+	return w.file.ReadAt(p, off)
+}
+
+func (w *writer) Commit(ctx context.Context) (string, int64, error) {
+	if w.spent {
+		return "", 0, errSpent
+	}
+	defer w.Abort() // removes the temporary name, also after success
+	if w.err != nil {
+		return "", 0, w.err
+	}
+	if err := ctx.Err(); err != nil {
+		return "", 0, err
+	}
+	// A failed sync is final. The kernel may have dropped the pages and call
+	// the next sync of the same file a success.
+	if err := w.file.Sync(); err != nil {
+		return "", 0, w.store.explain(err, "sync a file in")
+	}
+	name := hex.EncodeToString(w.hash.Sum(nil))
+	if err := w.store.ensureShard(name[:2]); err != nil {
+		return "", 0, w.store.explain(err, "make a shard in")
+	}
+	final := w.store.path(name)
+	switch err := w.store.ops.link(w.file.Name(), final); {
+	case errors.Is(err, fs.ErrExist):
+		if err := w.compareExisting(ctx, name); err != nil {
+			return "", 0, err
+		}
+	case err != nil:
+		return "", 0, w.store.explain(err, "link an object in")
+	}
+	// Also when the object was there: whoever linked it may not have synced
+	// the directory yet, and this caller is about to be told it is durable.
+	if err := w.store.ops.syncDir(filepath.Dir(final)); err != nil {
+		return "", 0, w.store.explain(err, "sync")
+	}
+	return name, w.size, nil
+}
+
+// compareExisting makes sure that the object which has the name already has
+// the bytes too. One that decayed on disk must not be acknowledged again; it
+// is not replaced either, since that is the scrubber's decision.
+func (w *writer) compareExisting(ctx context.Context, name string) error {
+	r, err := w.store.Open(ctx, name)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	if r.Size() != w.size {
+		return escrow.Errorf(escrow.Damaged, "object %s is held with %d bytes, its name belongs to %d bytes", name, r.Size(), w.size).
+			WithHint("heal the object from another location, then deposit again")
+	}
+	return blob.Check(ctx, r, name)
+}
+
+func (w *writer) Abort() error {
+	if w.spent {
+		return nil
+	}
+	w.spent = true
+	// The name goes first: while the file is open it is locked, so a cleaner
+	// in another process cannot meet it half removed.
+	err := os.Remove(w.file.Name())
+	return errors.Join(err, w.file.Close())
+}
