@@ -182,20 +182,47 @@ func (inv *Inventory) Line() ([]byte, error) {
 		Format: Format, ObjectFormat: inv.ObjectFormat.String(), Kind: inv.Kind, Previous: inv.Previous,
 		Head: object.QuoteRef(inv.Head), HeadOID: inv.HeadOID.String(), Count: inv.Count, RefsDigest: inv.RefsDigest,
 	}
-	for _, r := range inv.Refs {
-		l.Refs = append(l.Refs, r.OID.String()+" "+object.QuoteRef(r.Name))
-	}
-	for _, name := range inv.Deleted {
-		l.Deleted = append(l.Deleted, object.QuoteRef(name))
-	}
-	data, err := evidence.Canonical(l)
+	small, err := evidence.Canonical(l)
 	if err != nil {
 		return nil, fmt.Errorf("inventory: %w", err)
 	}
+	// The two lists are put in one string at a time: as a whole, 100,000 refs
+	// would take the canonical encoder over a hundred megabytes. "deleted"
+	// belongs before the first "format", "refs" before the last key.
+	format, last := bytes.Index(small, []byte(`"format":`)), bytes.LastIndex(small, []byte(`"refs_digest":`))
+	data := make([]byte, 0, len(small)+len(inv.Refs)*(inv.ObjectFormat.HexSize()+40)+len(inv.Deleted)*40)
+	data = append(data, small[:format]...)
+	if data, err = appendList(data, "deleted", len(inv.Deleted), func(i int) string { return object.QuoteRef(inv.Deleted[i]) }); err != nil {
+		return nil, err
+	}
+	data = append(data, small[format:last]...)
+	if data, err = appendList(data, "refs", len(inv.Refs), func(i int) string {
+		return inv.Refs[i].OID.String() + " " + object.QuoteRef(inv.Refs[i].Name)
+	}); err != nil {
+		return nil, err
+	}
+	data = append(data, small[last:]...)
 	if len(data) > MaxLine {
 		return nil, fmt.Errorf("inventory: %d refs need %d bytes, more than %d", len(inv.Refs), len(data), MaxLine)
 	}
 	return data, nil
+}
+
+// appendList appends a key and a list of n strings, nothing when n is 0.
+func appendList(dst []byte, key string, n int, text func(int) string) ([]byte, error) {
+	if n == 0 {
+		return dst, nil
+	}
+	dst = append(append(append(dst, '"'), key...), `":`...)
+	sep := byte('[')
+	for i := range n {
+		item, err := evidence.Canonical(text(i))
+		if err != nil {
+			return nil, fmt.Errorf("inventory: %s[%d]: %w", key, i, err)
+		}
+		dst, sep = append(append(dst, sep), item...), ','
+	}
+	return append(dst, `],`...), nil
 }
 
 // Parse reads what [Inventory.Line] wrote and nothing else: canonical bytes,
