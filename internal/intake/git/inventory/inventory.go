@@ -216,11 +216,19 @@ func appendList(dst []byte, key string, n int, text func(int) string) ([]byte, e
 	dst = append(append(append(dst, '"'), key...), `":`...)
 	sep := byte('[')
 	for i := range n {
-		item, err := evidence.Canonical(text(i))
+		item := text(i)
+		dst, sep = append(dst, sep), ','
+		// A quoted name is valid UTF-8 without control characters, so that
+		// these two are all that JSON would escape.
+		if !strings.ContainsAny(item, `"\`) {
+			dst = append(append(append(dst, '"'), item...), '"')
+			continue
+		}
+		escaped, err := evidence.Canonical(item)
 		if err != nil {
 			return nil, fmt.Errorf("inventory: %s[%d]: %w", key, i, err)
 		}
-		dst, sep = append(append(dst, sep), item...), ','
+		dst = append(dst, escaped...)
 	}
 	return append(dst, `],`...), nil
 }
