@@ -3,8 +3,8 @@
 // before. A restore proves with it that it has the exact list.
 //
 // The format is holdfast-git/v1: one line of canonical JSON, a line feed, and
-// after it the Git bundle. The package depends on evidence and object only
-// and does no I/O beyond reading that line.
+// after it the Git bundle. The package depends on evidence, escrow and object
+// only and does no I/O beyond reading that line.
 package inventory
 
 import (
@@ -19,6 +19,7 @@ import (
 	"strings"
 
 	"holdfast/evidence"
+	"holdfast/internal/escrow"
 	"holdfast/internal/intake/git/object"
 )
 
@@ -28,16 +29,6 @@ const Format = "holdfast-git/v1"
 // MaxLine bounds the line: about 600,000 refs with names of usual length.
 const MaxLine = 64 << 20
 
-// Kind says whether the deposit's refs stand alone. The words are those of
-// the deposit manifest.
-type Kind string
-
-// Full lists every ref; Incremental lists what differs from the predecessor.
-const (
-	Full        Kind = "FULL"
-	Incremental Kind = "INCREMENTAL"
-)
-
 // Inventory says which refs a deposit stands for.
 //
 // Head is the ref that HEAD names, also when that ref does not exist (a
@@ -45,7 +36,7 @@ const (
 // not say. HeadOID is what HEAD resolves to, zero when it resolves to nothing.
 type Inventory struct {
 	ObjectFormat object.Format
-	Kind         Kind
+	Kind         escrow.DepositKind
 	Previous     string // Incremental: the RefsDigest of the predecessor
 	Head         string
 	HeadOID      object.OID
@@ -58,23 +49,23 @@ type Inventory struct {
 // line is the form in the file. Ref names are quoted by [object.QuoteRef],
 // since JSON has no place for a name that is not UTF-8.
 type line struct {
-	Format       string   `json:"format"`
-	ObjectFormat string   `json:"object_format"`
-	Kind         Kind     `json:"kind"`
-	Previous     string   `json:"previous,omitempty"`
-	Head         string   `json:"head,omitempty"`
-	HeadOID      string   `json:"head_oid,omitempty"`
-	Refs         []string `json:"refs,omitempty"` // "oid name"
-	Deleted      []string `json:"deleted,omitempty"`
-	Count        int      `json:"count"`
-	RefsDigest   string   `json:"refs_digest"`
+	Format       string             `json:"format"`
+	ObjectFormat string             `json:"object_format"`
+	Kind         escrow.DepositKind `json:"kind"`
+	Previous     string             `json:"previous,omitempty"`
+	Head         string             `json:"head,omitempty"`
+	HeadOID      string             `json:"head_oid,omitempty"`
+	Refs         []string           `json:"refs,omitempty"` // "oid name"
+	Deleted      []string           `json:"deleted,omitempty"`
+	Count        int                `json:"count"`
+	RefsDigest   string             `json:"refs_digest"`
 }
 
 // NewFull describes a deposit that holds all of refs, which need not be
 // sorted.
 func NewFull(f object.Format, head string, headOID object.OID, refs []object.Ref) (*Inventory, error) {
 	sorted := Sorted(refs)
-	inv := &Inventory{ObjectFormat: f, Kind: Full, Head: head, HeadOID: headOID, Refs: sorted, Count: len(sorted), RefsDigest: RefsDigest(sorted)}
+	inv := &Inventory{ObjectFormat: f, Kind: escrow.FullDeposit, Head: head, HeadOID: headOID, Refs: sorted, Count: len(sorted), RefsDigest: RefsDigest(sorted)}
 	return inv, inv.check()
 }
 
@@ -83,7 +74,7 @@ func NewFull(f object.Format, head string, headOID object.OID, refs []object.Ref
 func NewIncremental(f object.Format, head string, headOID object.OID, previous, refs []object.Ref) (*Inventory, error) {
 	before, after := Sorted(previous), Sorted(refs)
 	inv := &Inventory{
-		ObjectFormat: f, Kind: Incremental, Previous: RefsDigest(before), Head: head, HeadOID: headOID,
+		ObjectFormat: f, Kind: escrow.IncrementalDeposit, Previous: RefsDigest(before), Head: head, HeadOID: headOID,
 		Count: len(after), RefsDigest: RefsDigest(after),
 	}
 	old := make(map[string]object.OID, len(before))
@@ -136,7 +127,7 @@ func (inv *Inventory) Apply(previous []object.Ref) ([]object.Ref, error) {
 	if err := inv.check(); err != nil {
 		return nil, err
 	}
-	if inv.Kind == Full {
+	if inv.Kind == escrow.FullDeposit {
 		return slices.Clone(inv.Refs), nil
 	}
 	before := Sorted(previous)
@@ -300,14 +291,14 @@ func Read(r *bufio.Reader) (*Inventory, error) {
 }
 
 func (inv *Inventory) check() error {
-	full := inv.Kind == Full
+	full := inv.Kind == escrow.FullDeposit
 	switch {
 	case inv.ObjectFormat.Size() == 0:
 		return errors.New("inventory: no object format")
-	case !full && inv.Kind != Incremental:
-		return fmt.Errorf("inventory: kind %.40q is neither %s nor %s", inv.Kind, Full, Incremental)
+	case !full && inv.Kind != escrow.IncrementalDeposit:
+		return fmt.Errorf("inventory: kind %.40q is neither %s nor %s", inv.Kind, escrow.FullDeposit, escrow.IncrementalDeposit)
 	case full && (inv.Previous != "" || len(inv.Deleted) > 0):
-		return fmt.Errorf("inventory: a %s one has no predecessor and deletes nothing", Full)
+		return fmt.Errorf("inventory: a %s one has no predecessor and deletes nothing", escrow.FullDeposit)
 	case !full && !evidence.IsDigest(inv.Previous):
 		return fmt.Errorf("inventory: previous %.80q is not a digest", inv.Previous)
 	case !evidence.IsDigest(inv.RefsDigest):

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"holdfast/internal/escrow"
 	"holdfast/internal/intake/git/inventory"
 	"holdfast/internal/intake/git/object"
 )
@@ -186,7 +187,7 @@ func FuzzInventory(f *testing.F) {
 		if err != nil || !bytes.Equal(again, data) {
 			t.Fatalf("parsed %q, wrote %q, %v", data, again, err)
 		}
-		if inv.Kind == inventory.Full {
+		if inv.Kind == escrow.FullDeposit {
 			if _, err := inv.Apply(nil); err != nil {
 				t.Fatal(err)
 			}
