@@ -36,47 +36,49 @@ type Pointer struct {
 
 // ParsePointer reads the content of a blob. Anything but a pointer gives an
 // error that wraps [ErrNotPointer]; most blobs do. As git-lfs does, it takes
-// the two older names of version 1, extension lines, CRLF and a missing last
-// line feed: a file that git-lfs would replace by its content counts.
+// the two older names of version 1, extension lines, blank lines, CRLF and a missing
+// last line feed: a file that git-lfs would replace by its content counts.
 func ParsePointer(data []byte) (Pointer, error) {
 	if len(data) >= MaxPointer {
 		return Pointer{}, fmt.Errorf("%w: %d bytes", ErrNotPointer, len(data))
 	}
 	versions := []string{"https://git-lfs.github.com/spec/v1", "https://hawser.github.com/spec/v1", "http://git-media.io/v/2"}
 	var p Pointer
-	last := ""
-	for i, text := range strings.Split(string(bytes.TrimSpace(data)), "\n") {
-		key, value, ok := strings.Cut(strings.TrimSuffix(text, "\r"), " ")
-		switch {
-		case !ok:
-			return Pointer{}, fmt.Errorf("%w: line %d", ErrNotPointer, i+1)
-		case i == 0:
-			if key != "version" || !slices.Contains(versions, value) {
-				return Pointer{}, fmt.Errorf("%w: no version line", ErrNotPointer)
+	want := []string{"version", "oid", "size"}
+	for text := range strings.SplitSeq(string(bytes.TrimSpace(data)), "\n") {
+		if text = strings.TrimSuffix(text, "\r"); text == "" {
+			continue
+		}
+		key, value, ok := strings.Cut(text, " ")
+		if !ok || len(want) == 0 {
+			return Pointer{}, fmt.Errorf("%w: line %.40q", ErrNotPointer, text)
+		}
+		if key != want[0] {
+			if strings.HasPrefix(key, "ext-") {
+				continue
 			}
-		case key <= last:
-			return Pointer{}, fmt.Errorf("%w: line %d out of order", ErrNotPointer, i+1)
-		case key == "oid":
-			hexID, ok := strings.CutPrefix(value, "sha256:")
-			if !ok || !evidence.IsDigest(hexID) {
+			return Pointer{}, fmt.Errorf("%w: %.40q in place of %s", ErrNotPointer, key, want[0])
+		}
+		want = want[1:]
+		switch key {
+		case "version":
+			if !slices.Contains(versions, value) {
+				return Pointer{}, fmt.Errorf("%w: version %.80q", ErrNotPointer, value)
+			}
+		case "oid":
+			if p.OID, ok = strings.CutPrefix(value, "sha256:"); !ok || !evidence.IsDigest(p.OID) {
 				return Pointer{}, fmt.Errorf("%w: bad oid", ErrNotPointer)
 			}
-			p.OID, last = hexID, key
-		case key == "size":
+		case "size":
 			n, err := strconv.ParseInt(value, 10, 64)
 			if err != nil || n < 0 {
 				return Pointer{}, fmt.Errorf("%w: bad size", ErrNotPointer)
 			}
-			if p.OID == "" {
-				return Pointer{}, fmt.Errorf("%w: size without oid", ErrNotPointer)
-			}
 			p.Size = n
-			return p, nil // nothing after it matters; git-lfs reads no further
-		case !strings.HasPrefix(key, "ext-"):
-			return Pointer{}, fmt.Errorf("%w: line %d", ErrNotPointer, i+1)
-		default:
-			last = key
 		}
 	}
-	return Pointer{}, fmt.Errorf("%w: incomplete", ErrNotPointer)
+	if len(want) > 0 {
+		return Pointer{}, fmt.Errorf("%w: no %s", ErrNotPointer, want[0])
+	}
+	return p, nil
 }

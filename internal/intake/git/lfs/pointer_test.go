@@ -19,6 +19,7 @@ func TestParsePointer(t *testing.T) {
 		"crlf":                strings.ReplaceAll(v1+"oid sha256:"+oid+"\nsize 12345\n", "\n", "\r\n"),
 		"extension":           v1 + "ext-0-foo sha256:" + evidence.Digest(nil) + "\noid sha256:" + oid + "\nsize 12345\n",
 		"older name":          "version https://hawser.github.com/spec/v1\noid sha256:" + oid + "\nsize 12345\n",
+		"blank lines":         v1 + "\n\noid sha256:" + oid + "\n\nsize 12345\n",
 		"still older":         "version http://git-media.io/v/2\noid sha256:" + oid + "\nsize 12345\n",
 		"leading white space": "\n" + v1 + "oid sha256:" + oid + "\nsize 12345\n",
 	} {
@@ -39,6 +40,7 @@ func TestParsePointer(t *testing.T) {
 		"negative size": v1 + "oid sha256:" + oid + "\nsize -1\n",
 		"huge size":     v1 + "oid sha256:" + oid + "\nsize 99999999999999999999\n",
 		"unknown key":   v1 + "hello x\noid sha256:" + oid + "\nsize 1\n",
+		"extra line":    v1 + "oid sha256:" + oid + "\nsize 1\nmode 1\n",
 		"too long":      v1 + "oid sha256:" + oid + "\nsize 1\n" + strings.Repeat("\n", 1024),
 	} {
 		if got, err := lfs.ParsePointer([]byte(text)); !errors.Is(err, lfs.ErrNotPointer) {
