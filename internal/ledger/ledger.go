@@ -17,6 +17,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"holdfast/evidence"
+	"holdfast/internal/escrow"
 )
 
 // Tx is what the ledger needs of a transaction; *sql.Tx satisfies it.
@@ -33,15 +34,11 @@ type Beginner interface {
 	BeginTx(ctx context.Context, opts *sql.TxOptions) (*sql.Tx, error)
 }
 
-// Act is something somebody did, as the caller reports it.
+// Act is something somebody did, as an engine reports it, and the state that
+// the same transaction wrote because of it, as the store saw it.
 type Act struct {
-	Kind        string    // lower-case words joined by dots, such as "deposit.accepted"
-	At          time.Time // kept to the microsecond; zero means now
-	Actor       string    // who; never empty
-	Arrangement string    // "" for acts about the installation
-	Subject     string    // an id, or the digest of the document it is about
-	Data        any       // rendered as a JSON object; nil means {}. Never a secret
-	Rows        []evidence.Row
+	escrow.Act
+	Rows []evidence.Row
 }
 
 // Entry is an act in its place in the ledger.

@@ -18,6 +18,7 @@ import (
 	_ "modernc.org/sqlite"
 
 	"holdfast/evidence"
+	"holdfast/internal/escrow"
 	"holdfast/internal/ledger"
 )
 
@@ -188,12 +189,14 @@ func (e *engine) fill(t testing.TB, n, batch int) []ledger.Entry {
 // act is the i'th act of a test ledger.
 func act(i int) ledger.Act {
 	return ledger.Act{
-		Kind:        evidence.ActDepositAccepted,
-		Actor:       "leverancier/jan",
-		Arrangement: fmt.Sprintf("zaak-%d", i%3),
-		Subject:     evidence.Digest(fmt.Appendf(nil, "manifest %d", i)),
-		Data:        map[string]any{"module": "repository/portaal", "number": i + 1},
-		Rows:        []evidence.Row{{Table: "deposit", Key: fmt.Sprint(i), Digest: evidence.Digest([]byte(strings.Repeat("x", i)))}},
+		Act: escrow.Act{
+			Kind:        evidence.ActDepositAccepted,
+			Actor:       "leverancier/jan",
+			Arrangement: fmt.Sprintf("zaak-%d", i%3),
+			Subject:     evidence.Digest(fmt.Appendf(nil, "manifest %d", i)),
+			Data:        map[string]any{"module": "repository/portaal", "number": i + 1},
+		},
+		Rows: []evidence.Row{{Table: "deposit", Key: fmt.Sprint(i), Digest: evidence.Digest([]byte(strings.Repeat("x", i)))}},
 	}
 }
 
