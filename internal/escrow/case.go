@@ -43,6 +43,14 @@ type Case struct {
 	EndedAt     time.Time
 }
 
+// Claim says that an event of the agreement has happened and asks for a stage.
+type Claim struct {
+	Event       string
+	Stage       string
+	Compartment string // needed when the stage opens more than one
+	Reason      string
+}
+
 // Approval is one trustee's re-encryption of its share to the recipients of
 // one statement.
 type Approval struct {

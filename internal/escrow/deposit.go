@@ -39,6 +39,14 @@ type Deposit struct {
 	AcceptedAt   time.Time
 }
 
+// Submission is a deposit handed in, its objects being in the vault already.
+type Submission struct {
+	Manifest  []byte
+	Signature []byte
+	State     string   // object with the sealed state for the next deposit, "" to keep none
+	Segments  []string // objects with the sealed sets of known object ids
+}
+
 // Object is one sealed object in the vault: ciphertext named by its SHA-256.
 type Object struct {
 	Name string // lower-case hex SHA-256 of the stored bytes

@@ -1,0 +1,325 @@
+package vault
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"holdfast/evidence"
+	"holdfast/internal/blob"
+	"holdfast/internal/escrow"
+	"holdfast/internal/seal"
+)
+
+// Tx is the state an acceptance reads and writes.
+type Tx interface {
+	Arrangement(ctx context.Context, id string) (escrow.Arrangement, error)
+	Module(ctx context.Context, arrangement, id string) (escrow.Module, error)
+	Contact(ctx context.Context, arrangement, party, person string) (escrow.Contact, error)
+	Epochs(ctx context.Context, arrangement, compartment string) ([]escrow.Epoch, error)
+	Deposit(ctx context.Context, arrangement, module string, number int) (escrow.Deposit, error)
+	LatestDeposit(ctx context.Context, arrangement, module string) (escrow.Deposit, error)
+	SourceState(ctx context.Context, arrangement, module string) (escrow.SourceState, error)
+	PutDeposit(ctx context.Context, d escrow.Deposit) error
+	PutSourceState(ctx context.Context, s escrow.SourceState) error
+}
+
+// Objects tells whether sealed objects are there; every blob.Store does.
+type Objects interface {
+	Open(ctx context.Context, name string) (blob.Reader, error)
+	Stat(ctx context.Context, name string) (int64, error)
+}
+
+// Vault accepts deposits.
+type Vault struct {
+	db      escrow.Database[Tx]
+	objects Objects
+	now     func() time.Time
+	server  string // the server's SSH public key, which signs pulled deposits
+}
+
+// New returns a vault over db and objects. serverKey is the SSH public key
+// that signs the manifests of pulled deposits.
+func New(db escrow.Database[Tx], objects Objects, now func() time.Time, serverKey string) *Vault {
+	return &Vault{db: db, objects: objects, now: now, server: serverKey}
+}
+
+// ServerName is how manifests name the server as their maker.
+const ServerName = "server"
+
+// Accept acknowledges a deposit: everything it names is durable, follows its
+// predecessor, is sealed to the active epoch and signed by who may. After
+// Accept has returned without an error, the deposit is never lost unseen.
+//
+// Submitting the latest deposit again returns it unchanged, so that a
+// depositor whose connection broke can simply repeat.
+func (v *Vault) Accept(ctx context.Context, actor escrow.Actor, arrangement, module string, s escrow.Submission) (escrow.Deposit, error) {
+	m, err := evidence.ParseDepositManifest(s.Manifest)
+	if err != nil {
+		return escrow.Deposit{}, escrow.Errorf(escrow.Invalid, "%w", err)
+	}
+	if m.Arrangement != arrangement || m.Module != module {
+		return escrow.Deposit{}, escrow.Errorf(escrow.Invalid, "the manifest is for %s/%s, not %s/%s", m.Arrangement, m.Module, arrangement, module)
+	}
+	d := newDeposit(m, s, v.now())
+	if again, err := v.repeated(ctx, d); err != nil || again {
+		return d, err
+	}
+	// Objects are looked at before the transaction: they never change, and a
+	// write transaction must not wait for a disk or a bucket.
+	sealTo, err := v.sealedTo(ctx, arrangement, m)
+	if err != nil {
+		return escrow.Deposit{}, err
+	}
+	if err := v.checkObjects(ctx, m, sealTo); err != nil {
+		return escrow.Deposit{}, err
+	}
+	_, err = v.db.Update(ctx, func(tx Tx) ([]escrow.Act, error) {
+		if err := v.fits(ctx, tx, actor, m, s); err != nil {
+			return nil, err
+		}
+		if err := tx.PutDeposit(ctx, d); err != nil {
+			return nil, err
+		}
+		if s.State != "" {
+			state := escrow.SourceState{Arrangement: arrangement, Module: module, Deposit: m.Number, State: s.State, Segments: s.Segments, Chain: m.Chain}
+			if err := tx.PutSourceState(ctx, state); err != nil {
+				return nil, err
+			}
+		}
+		return acts(actor, m, d), nil
+	})
+	return d, err
+}
+
+func newDeposit(m *evidence.DepositManifest, s escrow.Submission, now time.Time) escrow.Deposit {
+	d := escrow.Deposit{Arrangement: m.Arrangement, Module: m.Module, Number: m.Number, Kind: escrow.DepositKind(m.Kind), Predecessor: m.Predecessor,
+		Digest: evidence.Digest(s.Manifest), Manifest: s.Manifest, Signature: s.Signature, Compartment: m.Compartment, Epoch: m.Epoch,
+		Completeness: escrow.Completeness(m.Completeness), StoredBytes: int64(len(s.Manifest) + len(s.Signature)), AcceptedAt: now}
+	for _, o := range m.Objects {
+		d.Objects = append(d.Objects, escrow.Object{Name: o.Name, Size: o.Size})
+		d.StoredBytes += o.Size
+	}
+	return d
+}
+
+// repeated reports whether exactly this deposit is the latest already.
+func (v *Vault) repeated(ctx context.Context, d escrow.Deposit) (bool, error) {
+	again := false
+	err := v.db.View(ctx, func(tx Tx) error {
+		old, err := tx.Deposit(ctx, d.Arrangement, d.Module, d.Number)
+		if escrow.CodeOf(err) == escrow.NotFound {
+			return nil
+		}
+		again = err == nil && old.Digest == d.Digest
+		return err
+	})
+	return again, err
+}
+
+func (v *Vault) sealedTo(ctx context.Context, arrangement string, m *evidence.DepositManifest) ([]string, error) {
+	var sealTo []string
+	err := v.db.View(ctx, func(tx Tx) error {
+		e, err := ActiveEpoch(ctx, tx, arrangement, m.Compartment)
+		if err != nil {
+			return err
+		}
+		if e.Number != m.Epoch || e.Set != m.Set {
+			return escrow.Errorf(escrow.Conflict, "the deposit is sealed to epoch %d of %s, but epoch %d is active", m.Epoch, m.Compartment, e.Number).
+				WithHint("deposit again: it will be sealed to the active epoch")
+		}
+		keys, err := evidence.ParseKeyManifest(e.Manifest)
+		if err != nil {
+			return fmt.Errorf("stored key manifest of %s#%d: %w", e.Compartment, e.Number, err)
+		}
+		sealTo = keys.SealTo()
+		return nil
+	})
+	return sealTo, err
+}
+
+// checkObjects makes sure that what the manifest names is there, as long as it
+// says, and sealed the way the epoch asks. Who can open it stays hidden: age
+// headers are anonymous.
+func (v *Vault) checkObjects(ctx context.Context, m *evidence.DepositManifest, sealTo []string) error {
+	for _, o := range m.Objects {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := v.checkObject(ctx, o, len(sealTo)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (v *Vault) checkObject(ctx context.Context, o evidence.ObjectEntry, recipients int) error {
+	r, err := v.objects.Open(ctx, o.Name)
+	if escrow.CodeOf(err) == escrow.Missing {
+		return escrow.Errorf(escrow.Conflict, "object %s was not uploaded", o.Name).WithHint("upload it, then submit the deposit again")
+	}
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	if r.Size() != o.Size {
+		return escrow.Errorf(escrow.Invalid, "object %s has %d bytes, the manifest says %d", o.Name, r.Size(), o.Size)
+	}
+	if _, err := seal.InspectHeader(io.NewSectionReader(r, 0, r.Size()), recipients); err != nil {
+		return fmt.Errorf("object %s: %w", o.Name, err)
+	}
+	return nil
+}
+
+// fits checks, inside the transaction, what only holds at one moment: the
+// agreement and epoch in force and the place in the chain.
+func (v *Vault) fits(ctx context.Context, tx Tx, actor escrow.Actor, m *evidence.DepositManifest, s escrow.Submission) error {
+	a, err := tx.Arrangement(ctx, m.Arrangement)
+	if err != nil {
+		return err
+	}
+	if m.Agreement != a.Digest {
+		return escrow.Errorf(escrow.Conflict, "the deposit rests on agreement %s, but %s is in force", m.Agreement, a.Digest)
+	}
+	module, err := tx.Module(ctx, m.Arrangement, m.Module)
+	if err != nil {
+		return err
+	}
+	if module.Compartment != m.Compartment {
+		return escrow.Errorf(escrow.Invalid, "module %s belongs to compartment %s, not %s", m.Module, module.Compartment, m.Compartment)
+	}
+	if err := v.signed(ctx, tx, actor, m, s); err != nil {
+		return err
+	}
+	epoch, err := ActiveEpoch(ctx, tx, m.Arrangement, m.Compartment)
+	if err != nil {
+		return err
+	}
+	if epoch.Number != m.Epoch || epoch.Set != m.Set {
+		return escrow.Errorf(escrow.Conflict, "epoch %d of %s became active while the deposit was made", epoch.Number, m.Compartment).WithHint("deposit again")
+	}
+	return follows(ctx, tx, m)
+}
+
+// signed checks who signed: the server for pulls, a person of the actor's own
+// party for pushes.
+func (v *Vault) signed(ctx context.Context, tx Tx, actor escrow.Actor, m *evidence.DepositManifest, s escrow.Submission) error {
+	key, by := v.server, ServerName
+	if actor.Role != escrow.Administrator {
+		c, err := tx.Contact(ctx, m.Arrangement, actor.Party, actor.Person)
+		if escrow.CodeOf(err) == escrow.NotFound {
+			return escrow.Errorf(escrow.Forbidden, "%s has no contact card here, so its signature cannot be checked", actor).
+				WithHint("let the agent or the supplier bring the card that 'holdfast key new' wrote")
+		}
+		if err != nil {
+			return err
+		}
+		key, by = c.SigningKey, c.Party+"/"+c.Person
+	}
+	if m.By != by {
+		return escrow.Errorf(escrow.Invalid, "the manifest says it was made by %q, but %q submits it", m.By, by)
+	}
+	if err := evidence.Verify(key, evidence.NamespaceDeposit, s.Manifest, s.Signature); err != nil {
+		return escrow.Errorf(escrow.Invalid, "deposit manifest of %s: %w", by, err)
+	}
+	return nil
+}
+
+// follows checks the deposit's place: the next number, the right predecessor,
+// and a chain that one identity can open from its beginning.
+func follows(ctx context.Context, tx Tx, m *evidence.DepositManifest) error {
+	last, err := tx.LatestDeposit(ctx, m.Arrangement, m.Module)
+	switch {
+	case escrow.CodeOf(err) == escrow.NotFound:
+		last = escrow.Deposit{}
+	case err != nil:
+		return err
+	}
+	if m.Number != last.Number+1 || m.Predecessor != last.Digest {
+		return escrow.Errorf(escrow.Conflict, "deposit %d of %s does not follow deposit %d, which is the latest", m.Number, m.Module, last.Number).
+			WithHint("another deposit came first; deposit again")
+	}
+	if m.Kind == string(escrow.FullDeposit) {
+		return nil
+	}
+	before, err := evidence.ParseDepositManifest(last.Manifest)
+	if err != nil {
+		return fmt.Errorf("stored manifest of deposit %d of %s: %w", last.Number, m.Module, err)
+	}
+	if before.Chain != m.Chain {
+		return escrow.Errorf(escrow.Invalid, "deposit %d builds on chain %d, but its predecessor is in chain %d", m.Number, m.Chain, before.Chain)
+	}
+	if before.Epoch != m.Epoch {
+		return escrow.Errorf(escrow.Conflict, "epoch %d of %s begins with a full deposit: its holders could not open what was sealed to epoch %d", m.Epoch, m.Compartment, before.Epoch).
+			WithHint("deposit again; a fresh chain starts by itself")
+	}
+	return nil
+}
+
+// EpochReader lists the epochs of a compartment.
+type EpochReader interface {
+	Epochs(ctx context.Context, arrangement, compartment string) ([]escrow.Epoch, error)
+}
+
+// ActiveEpoch returns the epoch that deposits of the compartment are sealed
+// to, or a Conflict error that says what has to happen first.
+func ActiveEpoch(ctx context.Context, tx EpochReader, arrangement, compartment string) (escrow.Epoch, error) {
+	list, err := tx.Epochs(ctx, arrangement, compartment)
+	if err != nil {
+		return escrow.Epoch{}, err
+	}
+	hint := "run a key ceremony first: holdfast ceremony deal"
+	for _, e := range list {
+		switch e.State {
+		case escrow.EpochActive:
+			return e, nil
+		case escrow.EpochDealt:
+			hint = fmt.Sprintf("epoch %d was dealt and waits for its trustees to accept their shares", e.Number)
+		}
+	}
+	return escrow.Epoch{}, escrow.Errorf(escrow.Conflict, "compartment %s has no active key: nothing can be sealed to it", compartment).WithHint("%s", hint)
+}
+
+func acts(actor escrow.Actor, m *evidence.DepositManifest, d escrow.Deposit) []escrow.Act {
+	list := []escrow.Act{{Kind: evidence.ActDepositAccepted, At: d.AcceptedAt, Actor: actor.String(), Arrangement: d.Arrangement, Subject: d.Digest,
+		Data: map[string]any{"module": d.Module, "number": d.Number, "kind": string(d.Kind), "compartment": d.Compartment, "epoch": d.Epoch,
+			"objects": len(d.Objects), "stored_bytes": d.StoredBytes, "completeness": string(d.Completeness)}}}
+	if m.Git != nil {
+		if finding := rewrittenHistory(m.Git.Changes); finding != nil {
+			finding["module"], finding["deposit"] = d.Module, d.Number
+			list = append(list, escrow.Act{Kind: "finding.history", At: d.AcceptedAt, Actor: actor.String(), Arrangement: d.Arrangement, Subject: d.Digest, Data: finding})
+		}
+	}
+	if d.Completeness == escrow.Incomplete {
+		list = append(list, escrow.Act{Kind: "finding.incomplete", At: d.AcceptedAt, Actor: actor.String(), Arrangement: d.Arrangement, Subject: d.Digest,
+			Data: map[string]any{"module": d.Module, "deposit": d.Number, "missing": limit(m.Missing)}})
+	}
+	return list
+}
+
+// maxListed keeps an act small; the manifest has the whole list.
+const maxListed = 100
+
+func limit[T any](list []T) []T { return list[:min(len(list), maxListed)] }
+
+// rewrittenHistory picks the changes that take something away from what was
+// there before, and says how grave they are together.
+func rewrittenHistory(changes []evidence.RefChange) map[string]any {
+	var grave []evidence.RefChange
+	lost := 0
+	for _, c := range changes {
+		switch c.Kind {
+		case "rewritten", "rewound", "deleted", "tag_moved":
+			grave = append(grave, c)
+			if c.Kind == "deleted" && len(c.Ref) > 10 && c.Ref[:10] == "refs/tags/" {
+				lost++
+			}
+		}
+	}
+	if len(grave) == 0 {
+		return nil
+	}
+	return map[string]any{"severity": "high", "changes": limit(grave), "count": len(grave), "tags_lost": lost,
+		"note": "the objects deposited before stay restorable from the earlier deposits"}
+}
