@@ -207,3 +207,12 @@ type Consistency struct {
 	Checkpoint string   `json:"checkpoint"`
 	Proof      []string `json:"proof" doc:"base64 hashes"`
 }
+
+// LedgerEntry is one entry of the ledger; payload and salt are left out where
+// the content was erased or belongs to another arrangement.
+type LedgerEntry struct {
+	Index      int64  `json:"index"`
+	Commitment []byte `json:"commitment"`
+	Payload    string `json:"payload,omitempty"`
+	Salt       []byte `json:"salt,omitempty"`
+}

@@ -51,6 +51,7 @@ type Action string
 const (
 	ReadArrangement    Action = "arrangement.read"
 	RegisterAgreement  Action = "agreement.register"
+	AddContact         Action = "contact.add"
 	DealEpoch          Action = "epoch.deal"
 	AcceptShare        Action = "share.accept"
 	FetchPackage       Action = "share.fetch"
@@ -78,7 +79,7 @@ const (
 
 // Actions lists every action in the order above. It returns a fresh slice.
 func Actions() []Action {
-	return []Action{ReadArrangement, RegisterAgreement, DealEpoch, AcceptShare, FetchPackage, ConfigureModule, SetCredential, MakeDeposit, RequestSync, ReadDeposits, FetchObject, OpenCase, ReadCase, RecordNotice, RequestApprovals, Approve, FetchHandOver, CloseCase, IssueToken, RevokeToken, ReadLedger, ErasePayload, ExportArrangement, ReadInstallation, ManageInstallation}
+	return []Action{ReadArrangement, RegisterAgreement, AddContact, DealEpoch, AcceptShare, FetchPackage, ConfigureModule, SetCredential, MakeDeposit, RequestSync, ReadDeposits, FetchObject, OpenCase, ReadCase, RecordNotice, RequestApprovals, Approve, FetchHandOver, CloseCase, IssueToken, RevokeToken, ReadLedger, ErasePayload, ExportArrangement, ReadInstallation, ManageInstallation}
 }
 
 // Allow decides whether actor may do action on the named arrangement. It is
@@ -115,7 +116,7 @@ func administratorMay(action Action) bool {
 
 func partyMay(role Role, action Action) bool {
 	switch action {
-	case ReadArrangement, ReadDeposits, ReadLedger, ReadCase:
+	case ReadArrangement, ReadDeposits, ReadLedger, ReadCase, AddContact:
 		return true
 	case AcceptShare, FetchPackage, Approve:
 		// Whoever holds a share may act on it: which share is whose is

@@ -89,6 +89,22 @@ type Module struct {
 	Rebase      int           // increments after which a fresh full chain starts; 0 means the default
 }
 
+// ModuleSettings is what can be set about a module after its agreement is
+// registered, by those who may.
+type ModuleSettings struct {
+	Source Source
+	Every  time.Duration
+	Rebase int
+}
+
+// ModuleStatus is a module and where it stands.
+type ModuleStatus struct {
+	Module
+	Latest    int       // number of the latest deposit, 0 for none
+	LastTry   time.Time // of the schedule or a request, zero for never
+	LastError string    // what the last try ran into, "" when it went well
+}
+
 // DefaultRebase is the number of increments after which a repository module
 // starts a fresh full chain when its agreement does not say.
 const DefaultRebase = 100

@@ -154,3 +154,18 @@ func possible(s CaseState) string {
 	}
 	return list
 }
+
+// CaseStatus is a case with what its approvals amount to.
+type CaseStatus struct {
+	Case
+	Approved []string // trustees whose approvals count
+	Needed   string   // what is missing, in words; "" when nothing is
+}
+
+// HandOver is what a recipient of a case in force gets.
+type HandOver struct {
+	Case      Case
+	Epoch     Epoch
+	Approvals []Approval
+	Deposits  []Deposit // every deposit of the statement's ranges
+}

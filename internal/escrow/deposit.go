@@ -118,3 +118,13 @@ type Acceptance struct {
 	Signature   []byte
 	AcceptedAt  time.Time
 }
+
+// DepositBase is what the next deposit of a module builds on, read at one
+// moment.
+type DepositBase struct {
+	Agreement string // digest of the agreement in force
+	Module    ModuleStatus
+	Epoch     Epoch       // active
+	Latest    Deposit     // zero when there is none
+	State     SourceState // zero when there is none
+}

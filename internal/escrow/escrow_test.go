@@ -37,6 +37,7 @@ func TestAllowMatrix(t *testing.T) {
 		escrow.ReadLedger:         append(except(), escrow.Administrator),
 		escrow.ReadCase:           except(),
 		escrow.RegisterAgreement:  {escrow.Administrator},
+		escrow.AddContact:         except(),
 		escrow.DealEpoch:          {escrow.Supplier},
 		escrow.SetCredential:      {escrow.Supplier},
 		escrow.AcceptShare:        holders,

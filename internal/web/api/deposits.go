@@ -1,0 +1,91 @@
+package api
+
+import (
+	"context"
+	"net/http"
+
+	"holdfast/client"
+	"holdfast/internal/escrow"
+)
+
+// Deposits takes deposits in and shows what is held.
+type Deposits interface {
+	Base(ctx context.Context, arrangement, module string) (escrow.DepositBase, error)
+	Accept(ctx context.Context, actor escrow.Actor, arrangement, module string, s escrow.Submission) (escrow.Deposit, error)
+	List(ctx context.Context, arrangement, module string) ([]escrow.Deposit, error)
+	Receipt(ctx context.Context, arrangement, module string, number int) ([]byte, error)
+	RequestSync(ctx context.Context, actor escrow.Actor, arrangement, module string) error
+}
+
+type depositPath struct {
+	modulePath
+	Number int `path:"number" minimum:"1"`
+}
+
+func (a *api) deposits() {
+	route(a, op{method: http.MethodGet, path: "/arrangements/{arrangement}/modules/{module}/base", id: "deposit-base",
+		summary: "What the next deposit of a module builds on", action: escrow.MakeDeposit},
+		func(ctx context.Context, _ escrow.Actor, in *modulePath) (*reply[client.DepositBase], error) {
+			b, err := a.Deposits.Base(ctx, in.Arrangement, in.Module)
+			if err != nil {
+				return nil, err
+			}
+			out := client.DepositBase{Agreement: b.Agreement, Module: module(b.Module), Epoch: epoch(b.Epoch, nil), State: b.State.State, Chain: b.State.Chain}
+			if b.Latest.Number > 0 {
+				latest := deposit(b.Latest)
+				out.Latest = &latest
+			}
+			return answer(out), nil
+		})
+	type submitInput struct {
+		modulePath
+		Body client.NewDeposit
+	}
+	route(a, op{method: http.MethodPost, path: "/arrangements/{arrangement}/modules/{module}/deposits", id: "make-deposit",
+		summary: "Acknowledge a deposit whose objects have been uploaded; repeating it is safe", action: escrow.MakeDeposit, status: http.StatusCreated, body: 20 << 20},
+		func(ctx context.Context, actor escrow.Actor, in *submitInput) (*reply[client.Deposit], error) {
+			d, err := a.Deposits.Accept(ctx, actor, in.Arrangement, in.Module, escrow.Submission{Manifest: []byte(in.Body.Manifest.Document),
+				Signature: []byte(in.Body.Manifest.Signature), State: in.Body.State})
+			if err != nil {
+				return nil, err
+			}
+			return answer(deposit(d)), nil
+		})
+	route(a, op{method: http.MethodGet, path: "/arrangements/{arrangement}/modules/{module}/deposits", id: "list-deposits",
+		summary: "The acknowledged deposits of a module", action: escrow.ReadDeposits},
+		func(ctx context.Context, _ escrow.Actor, in *modulePath) (*reply[[]client.Deposit], error) {
+			list, err := a.Deposits.List(ctx, in.Arrangement, in.Module)
+			if err != nil {
+				return nil, err
+			}
+			return answer(deposits(list)), nil
+		})
+	route(a, op{method: http.MethodGet, path: "/arrangements/{arrangement}/modules/{module}/deposits/{number}/receipt", id: "deposit-receipt",
+		summary: "The receipt of a deposit, verifiable offline", action: escrow.ReadDeposits},
+		func(ctx context.Context, _ escrow.Actor, in *depositPath) (*reply[client.Receipt], error) {
+			r, err := a.Deposits.Receipt(ctx, in.Arrangement, in.Module, in.Number)
+			if err != nil {
+				return nil, err
+			}
+			return answer(client.Receipt{Receipt: string(r)}), nil
+		})
+	route(a, op{method: http.MethodPost, path: "/arrangements/{arrangement}/modules/{module}/sync", id: "request-sync",
+		summary: "Ask for a pull deposit now", action: escrow.RequestSync, status: http.StatusAccepted},
+		func(ctx context.Context, actor escrow.Actor, in *modulePath) (*struct{}, error) {
+			return nil, a.Deposits.RequestSync(ctx, actor, in.Arrangement, in.Module)
+		})
+}
+
+func deposit(d escrow.Deposit) client.Deposit {
+	return client.Deposit{Module: d.Module, Number: d.Number, Kind: string(d.Kind), Digest: d.Digest,
+		Manifest:     client.Signed{Document: string(d.Manifest), Signature: string(d.Signature)},
+		Completeness: string(d.Completeness), StoredBytes: d.StoredBytes, AcceptedAt: d.AcceptedAt.UTC()}
+}
+
+func deposits(list []escrow.Deposit) []client.Deposit {
+	out := make([]client.Deposit, len(list))
+	for i, d := range list {
+		out[i] = deposit(d)
+	}
+	return out
+}
