@@ -21,6 +21,7 @@ import (
 type Tx interface {
 	Arrangement(ctx context.Context, id string) (escrow.Arrangement, error)
 	Contact(ctx context.Context, arrangement, party, person string) (escrow.Contact, error)
+	Contacts(ctx context.Context, arrangement string) ([]escrow.Contact, error)
 	PutContact(ctx context.Context, c escrow.Contact) error
 	Epochs(ctx context.Context, arrangement, compartment string) ([]escrow.Epoch, error)
 	PutEpoch(ctx context.Context, e escrow.Epoch) error
@@ -324,27 +325,32 @@ func (k *Keyring) Accept(ctx context.Context, actor escrow.Actor, arrangement st
 			return nil, escrow.Errorf(escrow.NotFound, "compartment %s has no epoch %d", doc.Compartment, doc.Epoch)
 		}
 		e := all[at]
-		if err := acceptable(e, doc, document, signature); err != nil {
+		if e.State != escrow.EpochDealt && e.State != escrow.EpochActive {
+			return nil, escrow.Errorf(escrow.Conflict, "epoch %d of %s is %s", e.Number, e.Compartment, e.State)
+		}
+		m, err := evidence.ParseKeyManifest(e.Manifest)
+		if err != nil {
+			return nil, fmt.Errorf("stored key manifest of %s: %w", epochName(e), err)
+		}
+		if _, err := seal.CheckAcceptance(m, e.Manifest, seal.Signed{Document: document, Signature: signature, ReceivedAt: now}); err != nil {
 			return nil, err
 		}
 		given, err := tx.Acceptances(ctx, arrangement, doc.Compartment, doc.Epoch)
 		if err != nil {
 			return nil, err
 		}
-		trustees := map[string]bool{doc.Trustee: true}
-		for _, g := range given {
-			if g.Trustee == doc.Trustee && g.Person == doc.Person {
-				return nil, escrow.Errorf(escrow.Conflict, "%s/%s has accepted epoch %d already", doc.Trustee, doc.Person, doc.Epoch)
-			}
-			trustees[g.Trustee] = true
+		if slices.ContainsFunc(given, func(g escrow.Acceptance) bool { return g.Trustee == doc.Trustee && g.Person == doc.Person }) {
+			return nil, escrow.Errorf(escrow.Conflict, "%s/%s has accepted epoch %d already", doc.Trustee, doc.Person, doc.Epoch)
 		}
-		if err := tx.PutAcceptance(ctx, escrow.Acceptance{Arrangement: arrangement, Compartment: doc.Compartment, Epoch: doc.Epoch,
-			Trustee: doc.Trustee, Person: doc.Person, Document: document, Signature: signature, AcceptedAt: now}); err != nil {
+		acceptance := escrow.Acceptance{Arrangement: arrangement, Compartment: doc.Compartment, Epoch: doc.Epoch,
+			Trustee: doc.Trustee, Person: doc.Person, Document: document, Signature: signature, AcceptedAt: now}
+		if err := tx.PutAcceptance(ctx, acceptance); err != nil {
 			return nil, err
 		}
+		status := accepted(m, e.Manifest, append(given, acceptance))
 		acts := []escrow.Act{{Kind: "share.accepted", At: now, Actor: actor.String(), Arrangement: arrangement, Subject: epochName(e),
-			Data: map[string]any{"trustee": doc.Trustee, "person": doc.Person, "set": doc.Set, "accepted": len(trustees), "required": e.Required}}}
-		if e.State == escrow.EpochDealt && len(trustees) >= e.Required {
+			Data: map[string]any{"trustee": doc.Trustee, "person": doc.Person, "set": doc.Set, "status": status.String()}}}
+		if e.State == escrow.EpochDealt && status.Reached {
 			more, err := activate(ctx, tx, all, &e, now)
 			if err != nil {
 				return nil, err
@@ -357,28 +363,12 @@ func (k *Keyring) Accept(ctx context.Context, actor escrow.Actor, arrangement st
 	return result, err
 }
 
-func acceptable(e escrow.Epoch, doc *evidence.Acceptance, document, signature []byte) error {
-	if e.State != escrow.EpochDealt && e.State != escrow.EpochActive {
-		return escrow.Errorf(escrow.Conflict, "epoch %d of %s is %s", e.Number, e.Compartment, e.State)
+func accepted(m *evidence.KeyManifest, manifest []byte, list []escrow.Acceptance) seal.Status {
+	signed := make([]seal.Signed, len(list))
+	for i, a := range list {
+		signed[i] = seal.Signed{Document: a.Document, Signature: a.Signature, ReceivedAt: a.AcceptedAt}
 	}
-	m, err := evidence.ParseKeyManifest(e.Manifest)
-	if err != nil {
-		return fmt.Errorf("stored key manifest of %s: %w", epochName(e), err)
-	}
-	if doc.Set != e.Set || doc.Manifest != evidence.Digest(e.Manifest) {
-		return escrow.Errorf(escrow.Invalid, "the acceptance is for set %s, epoch %d here is set %s", doc.Set, e.Number, e.Set)
-	}
-	t := m.Trustee(doc.Trustee)
-	if t == nil || t.Person(doc.Person) == nil {
-		return escrow.Errorf(escrow.Forbidden, "%s/%s holds no share of %s", doc.Trustee, doc.Person, epochName(e))
-	}
-	if t.Share != "" && t.Share != doc.Share {
-		return escrow.Errorf(escrow.Invalid, "the acceptance names another share than the key manifest")
-	}
-	if err := evidence.Verify(t.Person(doc.Person).Key, evidence.NamespaceAcceptance, document, signature); err != nil {
-		return escrow.Errorf(escrow.Invalid, "acceptance of %s/%s: %w", doc.Trustee, doc.Person, err)
-	}
-	return nil
+	return seal.Accepted(m, manifest, signed)
 }
 
 func activate(ctx context.Context, tx Tx, all []escrow.Epoch, e *escrow.Epoch, now time.Time) ([]escrow.Act, error) {
@@ -441,4 +431,15 @@ func (k *Keyring) Epochs(ctx context.Context, arrangement, compartment string) (
 		return nil
 	})
 	return list, accepted, err
+}
+
+// Contacts lists the pinned cards of an arrangement.
+func (k *Keyring) Contacts(ctx context.Context, arrangement string) ([]escrow.Contact, error) {
+	var list []escrow.Contact
+	err := k.db.View(ctx, func(tx Tx) error {
+		var err error
+		list, err = tx.Contacts(ctx, arrangement)
+		return err
+	})
+	return list, err
 }

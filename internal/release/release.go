@@ -27,7 +27,9 @@ type Tx interface {
 	Epochs(ctx context.Context, arrangement, compartment string) ([]escrow.Epoch, error)
 	PutEpoch(ctx context.Context, e escrow.Epoch) error
 	Case(ctx context.Context, arrangement, id string) (escrow.Case, error)
+	Cases(ctx context.Context, arrangement string) ([]escrow.Case, error)
 	PutCase(ctx context.Context, c escrow.Case) error
+	DepositsWithObject(ctx context.Context, arrangement, object string) ([]escrow.Deposit, error)
 	Approvals(ctx context.Context, arrangement, id string) ([]escrow.Approval, error)
 	PutApproval(ctx context.Context, a escrow.Approval) error
 }
