@@ -9,7 +9,7 @@ import (
 
 const (
 	proofHeader  = "c2sp.org/tlog-proof@v1"
-	maxProof     = 63 // hashes: one per level of the largest tree
+	maxProof     = 64 // hashes: about one per level of the largest tree
 	maxProofText = MaxCheckpoint + (maxProof+2)*64
 )
 
@@ -53,17 +53,11 @@ func ParseProof(text string) (Proof, error) {
 	if err != nil {
 		return Proof{}, fmt.Errorf("proof: index %w", err)
 	}
-	p := Proof{Index: index, Checkpoint: []byte(checkpoint)}
-	if len(lines)-2 > maxProof {
-		return Proof{}, fmt.Errorf("proof: %d hashes, at most %d are possible", len(lines)-2, maxProof)
+	hashes, err := parseHashLines(lines[2:])
+	if err != nil {
+		return Proof{}, fmt.Errorf("proof: %w", err)
 	}
-	for i, line := range lines[2:] {
-		h, err := parseTreeHash(line)
-		if err != nil {
-			return Proof{}, fmt.Errorf("proof: line %d: %w", i+3, err)
-		}
-		p.Hashes = append(p.Hashes, h)
-	}
+	p := Proof{Index: index, Hashes: hashes, Checkpoint: []byte(checkpoint)}
 	if _, err := PeekCheckpoint(p.Checkpoint); err != nil {
 		return Proof{}, fmt.Errorf("proof: %w", err)
 	}

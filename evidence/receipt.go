@@ -69,9 +69,9 @@ func (r *Receipt) open() (Entry, Proof, error) {
 	if !IsDigest(r.Subject) {
 		return none, Proof{}, fmt.Errorf("subject %q is not a digest", r.Subject)
 	}
-	salt, err := hex.DecodeString(r.Salt)
-	if err != nil || len(salt) != SaltSize || hex.EncodeToString(salt) != r.Salt {
-		return none, Proof{}, fmt.Errorf("salt %q is not %d bytes in lower-case hexadecimal", r.Salt, SaltSize)
+	salt, err := decodeHex(r.Salt, SaltSize)
+	if err != nil {
+		return none, Proof{}, fmt.Errorf("salt %w", err)
 	}
 	p, err := ParseProof(r.Proof)
 	if err != nil {

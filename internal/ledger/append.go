@@ -17,8 +17,6 @@ import (
 )
 
 const (
-	tileHeight = 8
-	tileWidth  = 1 << tileHeight
 	// insertRows bounds the rows of one INSERT: both engines have a limit on
 	// the number of arguments, SQLite's being the lower with 32,766.
 	insertRows = 500
@@ -174,11 +172,11 @@ func growTree(ctx context.Context, tx Tx, frontier *evidence.Frontier, leaves []
 	for _, lf := range leaves {
 		frontier.Push(lf.hash)
 		for level := 0; ; level++ {
-			root, done := frontier.Completed((level + 1) * tileHeight)
+			root, done := frontier.Completed((level + 1) * evidence.TileHeight)
 			if !done {
 				break
 			}
-			n := lf.Index >> ((level + 1) * tileHeight)
+			n := lf.Index >> ((level + 1) * evidence.TileHeight)
 			if err := writeTile(ctx, tx, level, n, root); err != nil {
 				return err
 			}
@@ -188,7 +186,7 @@ func growTree(ctx context.Context, tx Tx, frontier *evidence.Frontier, leaves []
 }
 
 func writeTile(ctx context.Context, tx Tx, level int, n int64, root tlog.Hash) error {
-	hashes, err := readHashes(ctx, tx, level, n*tileWidth, tileWidth)
+	hashes, err := readHashes(ctx, tx, level, n<<evidence.TileHeight, evidence.TileWidth)
 	if err != nil {
 		return err
 	}
@@ -197,41 +195,4 @@ func writeTile(ctx context.Context, tx Tx, level int, n int64, root tlog.Hash) e
 		return fmt.Errorf("ledger: write tile %d/%d: %w", level, n, err)
 	}
 	return nil
-}
-
-// readHashes returns count consecutive hashes of a tile level, concatenated:
-// those of leaves, or the roots of tiles below.
-func readHashes(ctx context.Context, tx Tx, level int, start int64, count int) ([]byte, error) {
-	query, args := `SELECT seq, hash FROM ledger_leaf WHERE seq >= $1 AND seq < $2 ORDER BY seq`, []any{start, start + int64(count)}
-	if level > 0 {
-		query = `SELECT n, root FROM ledger_tile WHERE level = $3 AND n >= $1 AND n < $2 ORDER BY n`
-		args = append(args, level-1)
-	}
-	rows, err := tx.QueryContext(ctx, query, args...)
-	if err != nil {
-		return nil, fmt.Errorf("ledger: read hashes of level %d: %w", level, err)
-	}
-	defer rows.Close()
-	out := make([]byte, 0, count*tlog.HashSize)
-	next := start
-	for rows.Next() {
-		var n int64
-		var hash []byte
-		if err := rows.Scan(&n, &hash); err != nil {
-			return nil, fmt.Errorf("ledger: read hashes of level %d: %w", level, err)
-		}
-		if n != next || len(hash) != tlog.HashSize {
-			break
-		}
-		out = append(out, hash...)
-		next++
-	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("ledger: read hashes of level %d: %w", level, err)
-	}
-	if next != start+int64(count) {
-		return nil, escrow.Errorf(escrow.Damaged, "ledger: hash %d of level %d is not there", next, level).
-			WithHint("run holdfast verify; it names the first entry that does not hold")
-	}
-	return out, nil
 }

@@ -82,9 +82,11 @@ func openPostgres(t testing.TB) *engine {
 		t.Fatal(err)
 	}
 	u.Path = "/" + name
-	db := open(t, "pgx", u.String())
-	db.SetMaxOpenConns(16)
-	return newEngine(t, ledger.Postgres, db, db)
+	writer := open(t, "pgx", u.String())
+	writer.SetMaxOpenConns(16)
+	reader := open(t, "pgx", u.String()) // so that readers do not queue behind writers
+	reader.SetMaxOpenConns(4)
+	return newEngine(t, ledger.Postgres, writer, reader)
 }
 
 func open(t testing.TB, driver, dsn string) *sql.DB {
@@ -167,15 +169,21 @@ func (e *engine) tryUpdate(ctx context.Context, fn func(ctx context.Context, tx 
 	return tx.Commit()
 }
 
-// fill appends n acts in transactions of at most batch acts and returns the
-// entries.
+// fill appends n acts to an empty ledger, in transactions of at most batch
+// acts, and returns the entries.
 func (e *engine) fill(t testing.TB, n, batch int) []ledger.Entry {
+	t.Helper()
+	return e.fillFrom(t, 0, n, batch)
+}
+
+// fillFrom is fill for a ledger that has first entries.
+func (e *engine) fillFrom(t testing.TB, first, n, batch int) []ledger.Entry {
 	t.Helper()
 	var all []ledger.Entry
 	for len(all) < n {
 		acts := make([]ledger.Act, min(batch, n-len(all)))
 		for i := range acts {
-			acts[i] = act(len(all) + i)
+			acts[i] = act(first + len(all) + i)
 		}
 		e.update(t, func(ctx context.Context, tx *sql.Tx) error {
 			entries, err := e.log.Append(ctx, tx, acts...)
@@ -184,6 +192,17 @@ func (e *engine) fill(t testing.TB, n, batch int) []ledger.Entry {
 		})
 	}
 	return all
+}
+
+// verify runs ledger.Verify over the committed ledger.
+func (e *engine) verify(t testing.TB, pins ...evidence.Pin) (*ledger.Report, error) {
+	t.Helper()
+	tx, err := e.reader.BeginTx(t.Context(), &sql.TxOptions{ReadOnly: true, Isolation: sql.LevelRepeatableRead})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback()
+	return ledger.Verify(t.Context(), tx, ledger.VerifyOptions{Policy: e.policy(t), Pins: pins}, nil)
 }
 
 // act is the i'th act of a test ledger.

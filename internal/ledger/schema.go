@@ -62,8 +62,9 @@ func sqliteSchema() []string {
 	PRIMARY KEY (level, n)
 )`,
 		`CREATE TABLE ledger_checkpoint (
-	size BIGINT PRIMARY KEY CHECK (size >= 0),
-	note BLOB NOT NULL
+	size      BIGINT PRIMARY KEY CHECK (size >= 0),
+	note      BLOB NOT NULL,
+	witnesses BIGINT NOT NULL CHECK (witnesses >= 0)
 )`,
 		`INSERT INTO ledger_head (id, size, edge) VALUES (1, 0, x'')`,
 
@@ -125,8 +126,9 @@ func postgresSchema() []string {
 	PRIMARY KEY (level, n)
 )`,
 		`CREATE TABLE ledger_checkpoint (
-	size BIGINT PRIMARY KEY CHECK (size >= 0),
-	note BYTEA NOT NULL
+	size      BIGINT PRIMARY KEY CHECK (size >= 0),
+	note      BYTEA NOT NULL,
+	witnesses BIGINT NOT NULL CHECK (witnesses >= 0)
 )`,
 		`INSERT INTO ledger_head (id, size, edge) VALUES (1, 0, ''::bytea)`,
 
