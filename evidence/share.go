@@ -42,10 +42,12 @@ type ShareRecipient struct {
 	Fingerprint string
 }
 
-// SharePart is a trustee's share of one part of the sharing.
+// SharePart is one part of the sharing and, where Index is not 0, the
+// trustee's share of it. Every text carries all parts, so that who combines
+// knows what is still missing.
 type SharePart struct {
 	Part
-	Index int
+	Index int // 0 when the trustee is not of that class
 	Share Bytes32
 	Blind Bytes32
 }
@@ -74,12 +76,14 @@ func (s *ShareText) Text() ([]byte, error) {
 		line("part", p.Name)
 		line("threshold", p.Threshold)
 		line("holders", p.Holders)
-		line("index", p.Index)
 		for _, c := range p.Commitments {
 			line("commitment", c)
 		}
-		line("share", p.Share)
-		line("blind", p.Blind)
+		if p.Index > 0 {
+			line("index", p.Index)
+			line("share", p.Share)
+			line("blind", p.Blind)
+		}
 	}
 	line("checksum", Digest(b.Bytes())[:checksumLen])
 	return b.Bytes(), nil
@@ -190,12 +194,17 @@ func (p *shareParser) parse() *ShareText {
 		part.Name = p.value("part")
 		part.Threshold = p.number("threshold")
 		part.Holders = p.number("holders")
-		part.Index = p.number("index")
 		for p.next("commitment") {
 			part.Commitments = append(part.Commitments, p.bytes("commitment"))
 		}
-		part.Share = p.bytes("share")
-		part.Blind = p.bytes("blind")
+		if p.next("index") {
+			part.Index = p.number("index")
+			part.Share = p.bytes("share")
+			part.Blind = p.bytes("blind")
+			if p.err == nil && part.Index == 0 {
+				p.err = fmt.Errorf("line %d: index 0 with a share", p.at)
+			}
+		}
 		s.Parts = append(s.Parts, part)
 	}
 	if p.err == nil && p.at != len(p.lines) {
@@ -275,7 +284,9 @@ func (s *ShareText) validate() error {
 			return fmt.Errorf("part %.80q is not expected in place %d", p.Name, i+1)
 		case p.Holders < 1 || p.Holders > MaxTrustees || p.Threshold < 1 || p.Threshold > p.Holders:
 			return fmt.Errorf("part %s: threshold %d of %d holders", p.Name, p.Threshold, p.Holders)
-		case p.Index < 1 || p.Index > p.Holders:
+		case i == 0 && p.Index == 0:
+			return fmt.Errorf("part %s: no share", p.Name)
+		case p.Index < 0 || p.Index > p.Holders:
 			return fmt.Errorf("part %s: index %d of %d holders", p.Name, p.Index, p.Holders)
 		case len(p.Commitments) != p.Threshold:
 			return fmt.Errorf("part %s: %d commitments, want %d", p.Name, len(p.Commitments), p.Threshold)

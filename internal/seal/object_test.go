@@ -258,8 +258,12 @@ func TestOpenAt(t *testing.T) {
 	if err != nil || n != int64(len(plain)) {
 		t.Fatal(n, err)
 	}
-	if err := iotest.TestReader(io.NewSectionReader(r, 0, n), plain); err != nil {
-		t.Error(err)
+	if got, err := io.ReadAll(io.NewSectionReader(r, 0, n)); err != nil || !bytes.Equal(got, plain) {
+		t.Errorf("read %d bytes: %v", len(got), err)
+	}
+	across := make([]byte, 1000)
+	if _, err := r.ReadAt(across, 64<<10-500); err != nil || !bytes.Equal(across, plain[64<<10-500:][:1000]) {
+		t.Errorf("across a chunk's end: %v", err)
 	}
 	if _, err := r.ReadAt(make([]byte, 1), n+5); err != io.EOF {
 		t.Errorf("behind the end: %v", err)
