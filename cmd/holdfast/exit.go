@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 
+	"holdfast/client"
 	"holdfast/internal/escrow"
 )
 
@@ -41,7 +42,7 @@ func exitCode(err error) int {
 	case errors.Is(err, context.Canceled):
 		return exitInterrupted
 	}
-	switch escrow.CodeOf(err) {
+	switch codeOf(err) {
 	case escrow.Invalid:
 		return exitInvalid
 	case escrow.Unauthenticated, escrow.Forbidden:
@@ -66,12 +67,33 @@ func exitCode(err error) int {
 	return exitFailed
 }
 
+// codeOf finds the code of an error of this program or of a server's answer.
+func codeOf(err error) escrow.Code {
+	if e, ok := errors.AsType[*client.Error](err); ok {
+		return escrow.Code(e.Code)
+	}
+	if errors.Is(err, client.ErrUnreachable) {
+		return escrow.Unavailable
+	}
+	return escrow.CodeOf(err)
+}
+
+func hintOf(err error) string {
+	if e, ok := errors.AsType[*client.Error](err); ok {
+		return e.Hint
+	}
+	if e, ok := errors.AsType[*escrow.Error](err); ok {
+		return e.Hint
+	}
+	return ""
+}
+
 // report prints err and what to do next, and returns the exit code.
 func report(w io.Writer, err error) int {
 	if !errors.Is(err, errFindings) {
 		fmt.Fprintf(w, "holdfast: %v\n", err)
-		if e, ok := errors.AsType[*escrow.Error](err); ok && e.Hint != "" {
-			fmt.Fprintf(w, "  what to do: %s\n", e.Hint)
+		if hint := hintOf(err); hint != "" {
+			fmt.Fprintf(w, "  what to do: %s\n", hint)
 		}
 	}
 	return exitCode(err)

@@ -1,0 +1,66 @@
+package client
+
+import (
+	"context"
+	"fmt"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"holdfast/evidence"
+)
+
+// Memory is what a client keeps about one server's ledger between runs.
+type Memory struct {
+	Key string // verifier key of the ledger
+	Pin string // the last checkpoint that was believed, see evidence.Pin
+}
+
+// CheckLedger asks for the ledger's current state and compares it with what
+// is remembered. It returns what to remember from now on. A ledger that went
+// back, forked or changed its key is an error that wraps
+// evidence.ErrRollback, evidence.ErrFork or evidence.ErrUnknownKey, and
+// nothing else this server says should be believed.
+//
+// An empty memory takes the first key and checkpoint on trust; compare the key
+// over another channel.
+func (c *Client) CheckLedger(ctx context.Context, m Memory) (Memory, evidence.Checkpoint, error) {
+	key, err := c.LedgerKey(ctx)
+	if err != nil {
+		return m, evidence.Checkpoint{}, err
+	}
+	if m.Key != "" && key != m.Key {
+		return m, evidence.Checkpoint{}, fmt.Errorf("%w: the server shows ledger key %s, remembered is %s", evidence.ErrUnknownKey, key, m.Key)
+	}
+	policy, err := evidence.NewPolicy(key, nil, 0)
+	if err != nil {
+		return m, evidence.Checkpoint{}, err
+	}
+	var pin evidence.Pin
+	if m.Pin != "" {
+		if pin, err = evidence.ParsePin(m.Pin); err != nil {
+			return m, evidence.Checkpoint{}, err
+		}
+	}
+	answer, err := c.Consistency(ctx, pin.Size)
+	if err != nil {
+		return m, evidence.Checkpoint{}, fmt.Errorf("the server cannot show that its ledger contains the %d entries seen before: %w", pin.Size, err)
+	}
+	checkpoint, err := policy.Open([]byte(answer.Checkpoint))
+	if err != nil {
+		return m, evidence.Checkpoint{}, err
+	}
+	if pin.Origin == "" {
+		pin = evidence.Pin{Origin: checkpoint.Origin}
+	}
+	proof := make(tlog.TreeProof, len(answer.Proof))
+	for i, text := range answer.Proof {
+		if proof[i], err = tlog.ParseHash(text); err != nil {
+			return m, evidence.Checkpoint{}, fmt.Errorf("consistency proof, hash %d: %w", i, err)
+		}
+	}
+	next, err := pin.Advance(checkpoint, proof)
+	if err != nil {
+		return m, evidence.Checkpoint{}, err
+	}
+	return Memory{Key: key, Pin: next.String()}, checkpoint, nil
+}

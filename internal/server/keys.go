@@ -1,0 +1,151 @@
+package server
+
+import (
+	"crypto/ed25519"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"filippo.io/age"
+	"golang.org/x/crypto/ssh"
+	"golang.org/x/mod/sumdb/note"
+
+	"holdfast/evidence"
+	"holdfast/internal/escrow"
+)
+
+// Keys are the installation's own keys. None of them opens a deposit.
+type Keys struct {
+	Ledger      note.Signer         // signs checkpoints
+	LedgerKey   string              // its verifier key, for clients to pin
+	Identity    *age.HybridIdentity // source credentials and sync state are sealed to it
+	Signer      ssh.Signer          // signs the manifests of pulled deposits
+	SigningLine string              // its public key, one authorized_keys line
+}
+
+// The files of the keys directory.
+const (
+	ledgerKeyFile = "ledger.key"
+	ledgerPubFile = "ledger.pub"
+	identityFile  = "server.key"
+	signingFile   = "server.sign"
+)
+
+// loadKeys reads the keys of an installation, or makes them when it is new. A
+// directory with some of the files is refused: a ledger that goes on with
+// another key would be a second ledger.
+func loadKeys(dir, origin string, random io.Reader) (*Keys, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, escrow.Wrap(err, escrow.Invalid, "keys directory %s", dir)
+	}
+	var missing []string
+	names := []string{ledgerKeyFile, ledgerPubFile, identityFile, signingFile}
+	for _, name := range names {
+		if _, err := os.Stat(filepath.Join(dir, name)); errors.Is(err, fs.ErrNotExist) {
+			missing = append(missing, name)
+		} else if err != nil {
+			return nil, escrow.Wrap(err, escrow.Invalid, "key %s", name)
+		}
+	}
+	switch len(missing) {
+	case 0:
+	case len(names):
+		if err := makeKeys(dir, origin, random); err != nil {
+			return nil, err
+		}
+	default:
+		return nil, escrow.Errorf(escrow.Missing, "keys directory %s lacks %s", dir, strings.Join(missing, ", ")).
+			WithHint("restore the missing files from a backup; new ones would start a second ledger")
+	}
+	return readKeys(dir, origin)
+}
+
+// makeKeys writes all four files; the ledger's verifier key goes last, so that
+// a crash in between leaves a directory that is refused, not a half-made one.
+func makeKeys(dir, origin string, random io.Reader) error {
+	skey, vkey, err := note.GenerateKey(random, origin)
+	if err != nil {
+		return fmt.Errorf("make the ledger's key: %w", err)
+	}
+	identity, err := age.GenerateHybridIdentity()
+	if err != nil {
+		return fmt.Errorf("make the server's identity: %w", err)
+	}
+	_, private, err := ed25519.GenerateKey(random)
+	if err != nil {
+		return fmt.Errorf("make the server's signing key: %w", err)
+	}
+	block, err := ssh.MarshalPrivateKey(private, "holdfast server")
+	if err != nil {
+		return fmt.Errorf("make the server's signing key: %w", err)
+	}
+	for _, f := range []struct {
+		name string
+		data string
+	}{{identityFile, identity.String() + "\n"}, {signingFile, string(pem.EncodeToMemory(block))}, {ledgerKeyFile, skey + "\n"}, {ledgerPubFile, vkey + "\n"}} {
+		if err := writeNew(filepath.Join(dir, f.name), []byte(f.data)); err != nil {
+			return fmt.Errorf("write key %s: %w", f.name, err)
+		}
+	}
+	return syncDir(dir)
+}
+
+func writeNew(path string, data []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	return errors.Join(err, f.Sync(), f.Close())
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+func readKeys(dir, origin string) (*Keys, error) {
+	read := func(name string) (string, error) {
+		data, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			return "", escrow.Wrap(err, escrow.Invalid, "key %s", name)
+		}
+		return strings.TrimSpace(string(data)), nil
+	}
+	var texts [4]string
+	for i, name := range []string{ledgerKeyFile, ledgerPubFile, identityFile, signingFile} {
+		var err error
+		if texts[i], err = read(name); err != nil {
+			return nil, err
+		}
+	}
+	k := &Keys{LedgerKey: texts[1]}
+	var err error
+	// What a parser says about a key file may quote it, so it is not passed on.
+	if k.Ledger, err = note.NewSigner(texts[0]); err != nil {
+		return nil, escrow.Errorf(escrow.Damaged, "%s is not a note signer key", filepath.Join(dir, ledgerKeyFile))
+	}
+	if k.Ledger.Name() != origin {
+		return nil, escrow.Errorf(escrow.Conflict, "this installation's ledger is %q, but the configuration says origin %q", k.Ledger.Name(), origin).
+			WithHint("a ledger never changes its name; set origin to %q", k.Ledger.Name())
+	}
+	if _, err := note.NewVerifier(k.LedgerKey); err != nil {
+		return nil, escrow.Errorf(escrow.Damaged, "%s is not a note verifier key", filepath.Join(dir, ledgerPubFile))
+	}
+	if k.Identity, err = age.ParseHybridIdentity(texts[2]); err != nil {
+		return nil, escrow.Errorf(escrow.Damaged, "%s is not an age identity", filepath.Join(dir, identityFile))
+	}
+	if k.Signer, err = ssh.ParsePrivateKey([]byte(texts[3] + "\n")); err != nil {
+		return nil, escrow.Errorf(escrow.Damaged, "%s is not an SSH private key", filepath.Join(dir, signingFile))
+	}
+	k.SigningLine = evidence.FormatPublicKey(k.Signer.PublicKey())
+	return k, nil
+}
