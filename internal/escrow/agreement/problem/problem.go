@@ -5,6 +5,7 @@ package problem
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 )
@@ -76,12 +77,13 @@ func (l List) Count(s Severity) int {
 	return n
 }
 
-// Sort puts the problems in the order of the text and drops repetitions.
+// Sort puts the problems in the order of the text, those of the text as a
+// whole last, and drops repetitions.
 func (l List) Sort() List {
 	slices.SortStableFunc(l, func(a, b Problem) int {
 		return cmp.Or(
 			cmp.Compare(a.File, b.File),
-			cmp.Compare(a.Pos.Line, b.Pos.Line),
+			cmp.Compare(last(a.Pos), last(b.Pos)),
 			cmp.Compare(a.Pos.Column, b.Pos.Column),
 			cmp.Compare(rank(a.Severity), rank(b.Severity)),
 			cmp.Compare(a.Message, b.Message))
@@ -97,6 +99,13 @@ func (l List) String() string {
 		b.WriteByte('\n')
 	}
 	return b.String()
+}
+
+func last(p Pos) int {
+	if p.IsZero() {
+		return math.MaxInt
+	}
+	return p.Line
 }
 
 func rank(s Severity) int {

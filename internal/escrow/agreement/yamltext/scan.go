@@ -86,6 +86,7 @@ func (r *reader) tokens(text string) token.Tokens {
 	var (
 		s          scanner.Scanner
 		out        token.Tokens
+		content    int // tokens that are not comments
 		keys, flow int
 		dashLine   int // line of the block sequence entries being counted
 		dashes     int
@@ -115,7 +116,7 @@ func (r *reader) tokens(text string) token.Tokens {
 				}
 				dashes++
 			default:
-				if !r.allowed(t, at, len(out) == 0) {
+				if !r.allowed(t, at, content == 0) {
 					return nil
 				}
 			}
@@ -129,6 +130,9 @@ func (r *reader) tokens(text string) token.Tokens {
 			case len(out) >= maxTokens:
 				r.fail(at, "text-size", "split the agreement or move documents out of it", "more than %d values, keys and marks", maxTokens)
 				return nil
+			}
+			if t.Type != token.CommentType {
+				content++
 			}
 			out.Add(t)
 		}
