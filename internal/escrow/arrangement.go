@@ -105,6 +105,17 @@ type ModuleStatus struct {
 	LastError string    // what the last try ran into, "" when it went well
 }
 
+// SyncStatus says how the fetching of a module goes.
+type SyncStatus struct {
+	Arrangement string
+	Module      string
+	AttemptedAt time.Time // start of the last attempt
+	SucceededAt time.Time // end of the last successful one, zero if there is none
+	Failures    int       // in a row since then
+	Error       string    // of the last attempt, "" if it succeeded
+	NextDue     time.Time
+}
+
 // DefaultRebase is the number of increments after which a repository module
 // starts a fresh full chain when its agreement does not say.
 const DefaultRebase = 100

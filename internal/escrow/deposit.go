@@ -119,6 +119,13 @@ type Acceptance struct {
 	AcceptedAt  time.Time
 }
 
+// DepositRef names a deposit.
+type DepositRef struct {
+	Arrangement string
+	Module      string
+	Number      int
+}
+
 // DepositBase is what the next deposit of a module builds on, read at one
 // moment.
 type DepositBase struct {

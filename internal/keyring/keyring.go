@@ -40,13 +40,14 @@ type Terms interface {
 
 // Compartment is what an agreement asks of the keys of one compartment.
 type Compartment struct {
-	ID      string
-	Holder  string         // party that holds the data itself; then there is no quorum
-	Of      int            // shares needed
-	From    []string       // organisations that hold a share
-	AtLeast map[string]int // class -> how many of its members must be among them
-	Members map[string][]string
-	People  int // people per organisation the agreement asks for, 0 if it does not say
+	ID         string
+	Holder     string         // party that holds the data itself; then there is no quorum
+	Of         int            // shares needed
+	From       []string       // organisations that hold a share
+	AtLeast    map[string]int // class -> how many of its members must be among them
+	Members    map[string][]string
+	People     int      // people per organisation the agreement asks for, 0 if it does not say
+	Recipients []string // parties that some stage may open it for
 }
 
 // Keyring is the engine.
@@ -254,6 +255,11 @@ func fits(m *evidence.KeyManifest, c Compartment) error {
 			if holds := t.Index(class) > 0; holds != slices.Contains(members, t.Party) {
 				return refuse("%s and the class %q do not go together as agreed", t.Party, class)
 			}
+		}
+	}
+	for _, r := range m.Recipients {
+		if !slices.Contains(c.Recipients, r.Party) {
+			return refuse("it pins %s/%s, for whom no stage opens it", r.Party, r.Person)
 		}
 	}
 	if len(m.Parts) != 1+len(c.AtLeast) {

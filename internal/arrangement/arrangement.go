@@ -1,0 +1,289 @@
+// Package arrangement registers agreements and keeps the modules they name
+// configured. What an agreement says is decided in escrow/agreement; this
+// package makes it the state that the other engines work on.
+//
+// It may import evidence, escrow and its agreement language. State is reached
+// through the interface it declares.
+package arrangement
+
+import (
+	"context"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"holdfast/evidence"
+	"holdfast/internal/escrow"
+	"holdfast/internal/escrow/agreement"
+)
+
+// Tx is the state that registering and configuring works on.
+type Tx interface {
+	Arrangement(ctx context.Context, id string) (escrow.Arrangement, error)
+	Arrangements(ctx context.Context) ([]escrow.Arrangement, error)
+	PutArrangement(ctx context.Context, a escrow.Arrangement) error
+	Module(ctx context.Context, arrangement, id string) (escrow.Module, error)
+	Modules(ctx context.Context, arrangement string) ([]escrow.Module, error)
+	PutModule(ctx context.Context, m escrow.Module) error
+	PutCredential(ctx context.Context, c escrow.Credential) error
+	LatestDeposit(ctx context.Context, arrangement, module string) (escrow.Deposit, error)
+	SyncStatuses(ctx context.Context, arrangement string) ([]escrow.SyncStatus, error)
+}
+
+// Sealer seals a secret to the server's own identity.
+type Sealer interface {
+	Seal(secret []byte) ([]byte, error)
+}
+
+// Registry is the engine.
+type Registry struct {
+	db           escrow.Database[Tx]
+	sealer       Sealer
+	now          func() time.Time
+	localSources bool // pull modules may name a path on the server
+}
+
+// New returns a registry over db. localSources lets pull modules read paths
+// of the server's own machine.
+func New(db escrow.Database[Tx], sealer Sealer, now func() time.Time, localSources bool) *Registry {
+	return &Registry{db: db, sealer: sealer, now: now, localSources: localSources}
+}
+
+// Register makes an agreement the one in force. A first version creates the
+// arrangement; a later one must have other content. Modules that the text
+// names are added with the source it gives; what was configured since stays.
+func (r *Registry) Register(ctx context.Context, actor escrow.Actor, source []byte) (escrow.Arrangement, error) {
+	parsed, problems := agreement.Parse("agreement", source)
+	if parsed == nil {
+		return escrow.Arrangement{}, agreement.Refusal(problems)
+	}
+	canonical, err := parsed.Canonical()
+	if err != nil {
+		return escrow.Arrangement{}, err
+	}
+	now := r.now()
+	a := escrow.Arrangement{ID: parsed.ID, Digest: evidence.Digest(canonical), Canonical: canonical, Source: source, CreatedAt: now}
+	modules := parsed.Expand().Modules
+	_, err = r.db.Update(ctx, func(tx Tx) ([]escrow.Act, error) {
+		a.Version = 1
+		old, err := tx.Arrangement(ctx, a.ID)
+		switch {
+		case err == nil && old.Digest == a.Digest:
+			return nil, escrow.Errorf(escrow.Conflict, "version %d of %q says the same already", old.Version, a.ID)
+		case err == nil:
+			a.Version = old.Version + 1
+		case escrow.CodeOf(err) != escrow.NotFound:
+			return nil, err
+		}
+		if err := tx.PutArrangement(ctx, a); err != nil {
+			return nil, err
+		}
+		for _, m := range modules {
+			if m.Compartment == "" { // nothing is deposited in it
+				continue
+			}
+			if err := putModule(ctx, tx, m); err != nil {
+				return nil, err
+			}
+		}
+		return []escrow.Act{{Kind: "agreement.registered", At: now, Actor: actor.String(), Arrangement: a.ID, Subject: a.Digest,
+			Data: map[string]any{"version": a.Version, "modules": len(modules)}}}, nil
+	})
+	return a, err
+}
+
+func putModule(ctx context.Context, tx Tx, m escrow.Module) error {
+	old, err := tx.Module(ctx, m.Arrangement, m.ID)
+	switch {
+	case err == nil && old.Compartment != m.Compartment:
+		return escrow.Errorf(escrow.Conflict, "module %s lies in compartment %s; it cannot move to %s", m.ID, old.Compartment, m.Compartment).
+			WithHint("give the module in the other compartment a new id")
+	case err == nil:
+		m.Source, m.Every, m.Rebase = old.Source, old.Every, old.Rebase
+	case escrow.CodeOf(err) != escrow.NotFound:
+		return err
+	}
+	return tx.PutModule(ctx, m)
+}
+
+// Arrangement returns the agreement in force and its parties.
+func (r *Registry) Arrangement(ctx context.Context, id string) (escrow.Arrangement, []escrow.Party, error) {
+	var a escrow.Arrangement
+	err := r.db.View(ctx, func(tx Tx) error {
+		var err error
+		a, err = tx.Arrangement(ctx, id)
+		return err
+	})
+	if err != nil {
+		return a, nil, err
+	}
+	parsed, problems := agreement.Parse(id, a.Source)
+	if parsed == nil {
+		return a, nil, agreement.Refusal(problems)
+	}
+	return a, parsed.Expand().Parties, nil
+}
+
+// Role returns the role a party has in an arrangement.
+func (r *Registry) Role(ctx context.Context, id, party string) (escrow.Role, error) {
+	_, parties, err := r.Arrangement(ctx, id)
+	if err != nil {
+		return "", err
+	}
+	for _, p := range parties {
+		if p.ID == party {
+			return p.Role, nil
+		}
+	}
+	return "", escrow.Errorf(escrow.NotFound, "arrangement %q has no party %q", id, party)
+}
+
+// List returns the agreements in force, by id.
+func (r *Registry) List(ctx context.Context) ([]escrow.Arrangement, error) {
+	var list []escrow.Arrangement
+	err := r.db.View(ctx, func(tx Tx) error {
+		var err error
+		list, err = tx.Arrangements(ctx)
+		return err
+	})
+	return list, err
+}
+
+// Modules returns what is held and where each module stands, by id.
+func (r *Registry) Modules(ctx context.Context, arrangement string) ([]escrow.ModuleStatus, error) {
+	var out []escrow.ModuleStatus
+	err := r.db.View(ctx, func(tx Tx) error {
+		if _, err := tx.Arrangement(ctx, arrangement); err != nil {
+			return err
+		}
+		list, err := tx.Modules(ctx, arrangement)
+		if err != nil {
+			return err
+		}
+		out, err = statuses(ctx, tx, arrangement, list)
+		return err
+	})
+	return out, err
+}
+
+func statuses(ctx context.Context, tx Tx, arrangement string, list []escrow.Module) ([]escrow.ModuleStatus, error) {
+	tries, err := tx.SyncStatuses(ctx, arrangement)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]escrow.ModuleStatus, len(list))
+	for i, m := range list {
+		out[i] = escrow.ModuleStatus{Module: m}
+		latest, err := tx.LatestDeposit(ctx, arrangement, m.ID)
+		switch {
+		case err == nil:
+			out[i].Latest = latest.Number
+		case escrow.CodeOf(err) != escrow.NotFound:
+			return nil, err
+		}
+		if at := slices.IndexFunc(tries, func(s escrow.SyncStatus) bool { return s.Module == m.ID }); at >= 0 {
+			out[i].LastTry, out[i].LastError = tries[at].AttemptedAt, tries[at].Error
+		}
+	}
+	return out, nil
+}
+
+// Configure sets where a module's material comes from.
+func (r *Registry) Configure(ctx context.Context, actor escrow.Actor, arrangement, module string, s escrow.ModuleSettings) (escrow.ModuleStatus, error) {
+	if err := r.checkSource(s.Source); err != nil {
+		return escrow.ModuleStatus{}, err
+	}
+	var out escrow.ModuleStatus
+	_, err := r.db.Update(ctx, func(tx Tx) ([]escrow.Act, error) {
+		m, err := tx.Module(ctx, arrangement, module)
+		if err != nil {
+			return nil, err
+		}
+		m.Source, m.Every, m.Rebase = s.Source, s.Every, s.Rebase
+		if err := tx.PutModule(ctx, m); err != nil {
+			return nil, err
+		}
+		list, err := statuses(ctx, tx, arrangement, []escrow.Module{m})
+		if err != nil {
+			return nil, err
+		}
+		out = list[0]
+		return []escrow.Act{{Kind: "module.configured", At: r.now(), Actor: actor.String(), Arrangement: arrangement, Subject: module,
+			Data: map[string]any{"mode": string(s.Source.Mode), "url": s.Source.URL, "lfs": s.Source.LFS, "exclude": s.Source.Exclude,
+				"every": s.Every.String(), "rebase": s.Rebase}}}, nil
+	})
+	return out, err
+}
+
+func (r *Registry) checkSource(s escrow.Source) error {
+	if s.HostKey != "" {
+		if _, _, _, _, err := ssh.ParseAuthorizedKey([]byte(s.HostKey)); err != nil {
+			return escrow.Errorf(escrow.Invalid, "the host key is not one line in authorized_keys form").
+				WithHint("ssh-keyscan HOST prints it; compare it over another channel")
+		}
+	}
+	switch s.Mode {
+	case escrow.Push:
+		return nil
+	case escrow.Pull:
+	default:
+		return escrow.Errorf(escrow.Invalid, "mode %q is neither pull nor push", s.Mode)
+	}
+	if s.URL == "" {
+		return escrow.Errorf(escrow.Invalid, "a pull module needs a URL")
+	}
+	if strings.HasPrefix(s.URL, "/") || strings.HasPrefix(s.URL, "file:") {
+		if !r.localSources {
+			return escrow.Errorf(escrow.Forbidden, "this server does not read paths of its own machine").WithHint("set local_sources in the configuration if sources are mounted on purpose")
+		}
+		return nil
+	}
+	u, err := url.Parse(s.URL)
+	if err != nil { // the error quotes the URL, which may hold a secret
+		return escrow.Errorf(escrow.Invalid, "the source is not a URL")
+	}
+	_, password := u.User.Password()
+	if password || (u.User != nil && u.Scheme != "ssh") {
+		return escrow.Errorf(escrow.Invalid, "the source's URL holds a credential").WithHint("leave it out of the URL and set it with 'holdfast module secret'")
+	}
+	if !slices.Contains([]string{"https", "http", "ssh", "git"}, u.Scheme) {
+		return escrow.Errorf(escrow.Invalid, "source scheme %q is not one of https, http, ssh and git", u.Scheme)
+	}
+	return nil
+}
+
+// SetCredential seals a source secret and keeps only the ciphertext.
+func (r *Registry) SetCredential(ctx context.Context, actor escrow.Actor, arrangement, module string, kind escrow.CredentialKind, secret []byte) error {
+	switch kind {
+	case escrow.SourceToken, escrow.DeployKey, escrow.WebhookSecret:
+	default:
+		return escrow.Errorf(escrow.Invalid, "credential kind %q is not one of token, deploy_key and webhook_secret", kind)
+	}
+	if len(secret) == 0 {
+		return escrow.Errorf(escrow.Invalid, "the secret is empty")
+	}
+	if kind == escrow.DeployKey {
+		if _, err := ssh.ParsePrivateKey(secret); err != nil {
+			return escrow.Errorf(escrow.Invalid, "the deploy key is not an unencrypted private key in OpenSSH or PEM form")
+		}
+	}
+	sealed, err := r.sealer.Seal(secret)
+	if err != nil {
+		return err
+	}
+	_, err = r.db.Update(ctx, func(tx Tx) ([]escrow.Act, error) {
+		if _, err := tx.Module(ctx, arrangement, module); err != nil {
+			return nil, err
+		}
+		c := escrow.Credential{Arrangement: arrangement, Module: module, Kind: kind, Sealed: sealed, UpdatedAt: r.now()}
+		if err := tx.PutCredential(ctx, c); err != nil {
+			return nil, err
+		}
+		return []escrow.Act{{Kind: "credential.set", At: c.UpdatedAt, Actor: actor.String(), Arrangement: arrangement, Subject: module,
+			Data: map[string]string{"kind": string(kind)}}}, nil
+	})
+	return err
+}
