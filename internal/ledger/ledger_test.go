@@ -140,13 +140,27 @@ func (e *engine) newLog(t testing.TB) *ledger.Log {
 
 func clock() time.Time { return time.Date(2027, 1, 2, 3, 4, 5, 678_901_234, time.UTC) }
 
-func (e *engine) policy(t testing.TB) evidence.Policy {
+// policy trusts e's key, and the witnesses without requiring any.
+func (e *engine) policy(t testing.TB, witnesses ...note.Signer) evidence.Policy {
 	t.Helper()
-	p, err := evidence.NewPolicy(e.vkey, nil, 0)
+	var keys []string
+	for _, w := range witnesses {
+		key, err := evidence.WitnessKey(w)
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys = append(keys, key)
+	}
+	p, err := evidence.NewPolicy(e.vkey, keys, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return p
+}
+
+// write is a ledger.Writer.
+func (e *engine) write(ctx context.Context, fn func(ledger.Tx) error) error {
+	return e.tryUpdate(ctx, func(_ context.Context, tx *sql.Tx) error { return fn(tx) })
 }
 
 // update runs fn in a transaction of the writer and commits.
