@@ -10,6 +10,7 @@ import (
 	"testing/iotest"
 
 	"filippo.io/age"
+	"filippo.io/age/armor"
 
 	"holdfast/evidence"
 	"holdfast/internal/escrow"
@@ -315,4 +316,22 @@ func FuzzInspectHeader(f *testing.F) {
 			t.Fatalf("code %s: %v", escrow.CodeOf(err), err)
 		}
 	})
+}
+
+// armored seals text for one person the way stock age -a does.
+func armored(t testing.TB, text []byte, p person) string {
+	t.Helper()
+	var buf bytes.Buffer
+	a := armor.NewWriter(&buf)
+	w, err := age.Encrypt(a, p.identity.Recipient())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Write(text); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(w.Close(), a.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return buf.String()
 }
