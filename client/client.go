@@ -338,11 +338,10 @@ func (c *Client) RevokeToken(ctx context.Context, arrangement, id string) error 
 	return c.call(ctx, http.MethodDelete, path("arrangements", arrangement, "tokens", id), nil, nil)
 }
 
-// LedgerKey returns the verifier key that the server says its ledger has.
-// Trust it only if it was compared over another channel or pinned before.
-func (c *Client) LedgerKey(ctx context.Context) (string, error) {
-	var out struct{ Key string }
-	return out.Key, c.call(ctx, http.MethodGet, path("ledger", "key"), nil, &out)
+// ServerKeys returns the keys that the server says it signs with. Trust them
+// only if they were compared over another channel or pinned before.
+func (c *Client) ServerKeys(ctx context.Context) (out ServerKeys, err error) {
+	return out, c.call(ctx, http.MethodGet, path("ledger", "key"), nil, &out)
 }
 
 // Consistency returns the current checkpoint with the proof that the tree of

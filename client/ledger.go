@@ -11,8 +11,9 @@ import (
 
 // Memory is what a client keeps about one server's ledger between runs.
 type Memory struct {
-	Key string // verifier key of the ledger
-	Pin string // the last checkpoint that was believed, see evidence.Pin
+	Key    string `json:"ledger_key"`  // verifier key of the ledger
+	Signer string `json:"signing_key"` // SSH public key that signs pulled deposits
+	Pin    string `json:"pin"`         // the last checkpoint that was believed, see evidence.Pin
 }
 
 // CheckLedger asks for the ledger's current state and compares it with what
@@ -24,14 +25,15 @@ type Memory struct {
 // An empty memory takes the first key and checkpoint on trust; compare the key
 // over another channel.
 func (c *Client) CheckLedger(ctx context.Context, m Memory) (Memory, evidence.Checkpoint, error) {
-	key, err := c.LedgerKey(ctx)
+	keys, err := c.ServerKeys(ctx)
 	if err != nil {
 		return m, evidence.Checkpoint{}, err
 	}
-	if m.Key != "" && key != m.Key {
-		return m, evidence.Checkpoint{}, fmt.Errorf("%w: the server shows ledger key %s, remembered is %s", evidence.ErrUnknownKey, key, m.Key)
+	if m.Key != "" && (keys.Ledger != m.Key || keys.Signing != m.Signer) {
+		return m, evidence.Checkpoint{}, fmt.Errorf("%w: the server shows ledger key %s and signing key %s, remembered are %s and %s",
+			evidence.ErrUnknownKey, keys.Ledger, keys.Signing, m.Key, m.Signer)
 	}
-	policy, err := evidence.NewPolicy(key, nil, 0)
+	policy, err := evidence.NewPolicy(keys.Ledger, nil, 0)
 	if err != nil {
 		return m, evidence.Checkpoint{}, err
 	}
@@ -62,5 +64,5 @@ func (c *Client) CheckLedger(ctx context.Context, m Memory) (Memory, evidence.Ch
 	if err != nil {
 		return m, evidence.Checkpoint{}, err
 	}
-	return Memory{Key: key, Pin: next.String()}, checkpoint, nil
+	return Memory{Key: keys.Ledger, Signer: keys.Signing, Pin: next.String()}, checkpoint, nil
 }

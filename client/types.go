@@ -216,3 +216,9 @@ type LedgerEntry struct {
 	Payload    string `json:"payload,omitempty"`
 	Salt       []byte `json:"salt,omitempty"`
 }
+
+// ServerKeys are the public keys a server signs with.
+type ServerKeys struct {
+	Ledger  string `json:"ledger_key" doc:"note verifier key of the ledger's checkpoints"`
+	Signing string `json:"signing_key" doc:"SSH public key that signs the manifests of pulled deposits"`
+}

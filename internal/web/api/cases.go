@@ -176,8 +176,8 @@ func (a *api) tokens() {
 
 // Ledger proves.
 type Ledger interface {
-	// Key is the verifier key of the log, for clients to pin.
-	Key() string
+	// Keys are what the server signs with, for clients to pin.
+	Keys() client.ServerKeys
 	// Consistency proves that the tree of size from is a prefix of the one in
 	// the returned signed checkpoint; both belong to one reading.
 	Consistency(ctx context.Context, from int64) (checkpoint []byte, proof []string, err error)
@@ -187,12 +187,9 @@ type Ledger interface {
 }
 
 func (a *api) ledger() {
-	type keyBody struct {
-		Key string `json:"key" doc:"note verifier key"`
-	}
 	route(a, op{method: http.MethodGet, path: "/ledger/key", id: "ledger-key", summary: "The verifier key of the ledger (public)"},
-		func(context.Context, escrow.Actor, *struct{}) (*reply[keyBody], error) {
-			return answer(keyBody{a.Ledger.Key()}), nil
+		func(context.Context, escrow.Actor, *struct{}) (*reply[client.ServerKeys], error) {
+			return answer(a.Ledger.Keys()), nil
 		})
 	type fromQuery struct {
 		From int64 `query:"from" minimum:"0"`
