@@ -310,7 +310,7 @@ func (f *fetcher) writeIndex() error {
 // guide writes the combiner and, in Dutch and English, how to open everything
 // with stock tools alone.
 func (f *fetcher) guide() error {
-	if err := f.write(combinerFile, evidence.Combiner()); err != nil {
+	if err := f.write(combinerFile, []byte(evidence.CombineScript())); err != nil {
 		return err
 	}
 	for _, language := range []string{"en", "nl"} {
