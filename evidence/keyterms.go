@@ -2,7 +2,10 @@ package evidence
 
 import (
 	"encoding/base64"
+	"encoding/binary"
+	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -138,4 +141,33 @@ func checkText(what, s string, limit int) error {
 		}
 	}
 	return nil
+}
+
+// Groups writes a digest in hexadecimal groups of four, for eyes.
+func Groups(digest string) string {
+	var b strings.Builder
+	for i := 0; i < len(digest); i += 4 {
+		if i > 0 {
+			b.WriteByte(' ')
+		}
+		b.WriteString(digest[i:min(i+4, len(digest))])
+	}
+	return b.String()
+}
+
+// Digits writes a digest as eight groups of four decimal digits, to be read
+// aloud in any language and compared over the telephone: group i is the
+// remainder by 10000 of the i-th 32-bit big-endian word. About 106 bits of
+// the digest are in it, too many for anybody to make a second key with the
+// same digits. It returns "" for what is not a digest.
+func Digits(digest string) string {
+	raw, err := hex.DecodeString(digest)
+	if err != nil || !IsDigest(digest) {
+		return ""
+	}
+	groups := make([]string, 0, len(raw)/4)
+	for w := range slices.Chunk(raw, 4) {
+		groups = append(groups, fmt.Sprintf("%04d", binary.BigEndian.Uint32(w)%10000))
+	}
+	return strings.Join(groups, " ")
 }

@@ -24,6 +24,11 @@ func releaseIdentity(secret group.Scalar, arrangement, compartment string, ident
 	if err != nil {
 		return nil, fmt.Errorf("release identity: %w", err)
 	}
+	return seedIdentity(seed)
+}
+
+// seedIdentity is the age identity with a 32-byte seed.
+func seedIdentity(seed []byte) (*age.HybridIdentity, error) {
 	id, err := age.ParseHybridIdentity(strings.ToUpper(bech32Encode(strings.ToLower(identityHRP), seed)))
 	if err != nil {
 		return nil, fmt.Errorf("release identity: %w", err)
