@@ -20,11 +20,16 @@ type Finding struct {
 // maxFindings bounds the findings that a report lists.
 const maxFindings = 200
 
-// fsck reads every object again from the disk and follows every reference.
+// fsck reads every object again from the disk, unless asked to be quick, and
+// follows every reference.
 func (b *builder) fsck(ctx context.Context) error {
 	v := &verdict{report: &b.report}
 	out := &lines{take: v.line}
-	err := b.git.command(ctx, pipes{out: out, err: out}, "fsck", "--full", "--strict", "--no-dangling", "--no-reflogs", "--no-progress")
+	args := []string{"fsck", "--full", "--strict", "--no-dangling", "--no-reflogs", "--no-progress"}
+	if b.opts.Quick {
+		args = append(args, "--connectivity-only")
+	}
+	err := b.git.command(ctx, pipes{out: out, err: out}, args...)
 	out.flush()
 	failed, ok := errors.AsType[*gitError](err)
 	if err != nil && !ok {

@@ -57,6 +57,10 @@ type Options struct {
 	// SkipDamagedLFS lists LFS objects that cannot be read in the report
 	// instead of failing, so that damage to a video does not keep the code.
 	SkipDamagedLFS bool
+	// Quick follows every reference but does not read every object from the
+	// disk a second time and does not hold it against git's rules of content.
+	// git hashed each object as it came in either way.
+	Quick bool
 }
 
 // Step is a part of the work.
