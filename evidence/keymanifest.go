@@ -357,6 +357,7 @@ func checkParts(parts []Part, n int, committed bool) error {
 func checkTrustees(parts []Part, trustees []TrusteeEntry) error {
 	next := make([]int, len(parts))
 	parties := make(map[string]bool, len(trustees))
+	people := make(map[string]Holder) // by name, recipient and key
 	for i, t := range trustees {
 		if !IsName(t.Party) || parties[t.Party] {
 			return fmt.Errorf("trustees[%d]: %.80q is not a name or is listed twice", i, t.Party)
@@ -377,7 +378,7 @@ func checkTrustees(parts []Part, trustees []TrusteeEntry) error {
 		if at != len(t.Indexes) {
 			return fmt.Errorf("trustees[%d] %s: part %.80q is unknown, out of order or listed twice", i, t.Party, t.Indexes[at].Part)
 		}
-		if err := checkPeople(t); err != nil {
+		if err := checkPeople(t, people); err != nil {
 			return fmt.Errorf("trustees[%d] %s: %w", i, t.Party, err)
 		}
 	}
@@ -389,7 +390,10 @@ func checkTrustees(parts []Part, trustees []TrusteeEntry) error {
 	return nil
 }
 
-func checkPeople(t TrusteeEntry) error {
+// checkPeople checks the people of one trustee. A person may act for two
+// organisations, but then under one name with one recipient and one key: who
+// counts once in a release must be beyond doubt on the day of the release.
+func checkPeople(t TrusteeEntry, people map[string]Holder) error {
 	if len(t.People) == 0 || len(t.People) > MaxPeople {
 		return fmt.Errorf("%d people, want 1 to %d", len(t.People), MaxPeople)
 	}
@@ -406,7 +410,14 @@ func checkPeople(t TrusteeEntry) error {
 		if err := checkPublicKey(p.Key); err != nil {
 			return fmt.Errorf("people[%d] %s: %w", i, p.Person, err)
 		}
-		seen[p.Person], seen[p.Recipient], seen[p.Key] = true, true, true
+		for _, mark := range []string{p.Person, p.Recipient, p.Key} {
+			seen[mark] = true
+			q, ok := people[mark]
+			if ok && (q.Person != p.Person || q.Recipient != p.Recipient || q.Key != p.Key) {
+				return fmt.Errorf("people[%d] %s: shares a name, recipient or key with another organisation's %s but not all three; give different people different names", i, p.Person, q.Person)
+			}
+			people[mark] = p
+		}
 	}
 	return nil
 }

@@ -299,30 +299,20 @@ func Cautions(m *evidence.KeyManifest) []string {
 			list = append(list, "any one organisation opens the compartment alone")
 		}
 	}
-	organisations := make(map[string]string) // of a person, recipient or key
+	organisations := make(map[string]string) // by person
 	for _, t := range m.Trustees {
 		if len(t.People) == 1 {
 			list = append(list, fmt.Sprintf("%s has one person only, %s", t.Party, t.People[0].Person))
 		}
 		for _, p := range t.People {
-			for _, mark := range identityMarks(p) {
-				if other, ok := organisations[mark]; ok && other != t.Party {
-					list = append(list, fmt.Sprintf("%s acts for %s and for %s, and counts once in a release", p.Person, other, t.Party))
-					break
-				}
-				organisations[mark] = t.Party
+			if other, ok := organisations[p.Person]; ok {
+				list = append(list, fmt.Sprintf("%s acts for %s and for %s, and counts once in a release", p.Person, other, t.Party))
 			}
+			organisations[p.Person] = t.Party
 		}
 	}
 	if m.Kind == evidence.QuorumKind && m.Required < len(m.Trustees) {
 		list = append(list, fmt.Sprintf("the epoch becomes active after %d of %d acceptances", m.Required, len(m.Trustees)))
 	}
 	return list
-}
-
-// identityMarks are the three things by which one person is recognised in
-// two organisations: the name, which is one per arrangement, the recipient
-// and the signing key.
-func identityMarks(p evidence.Holder) []string {
-	return []string{"person " + p.Person, p.Recipient, p.Key}
 }

@@ -246,11 +246,11 @@ func count(m *evidence.KeyManifest, entries []Signed, check func(Signed) (Holder
 	slices.SortStableFunc(order, func(a, b int) int { return entries[a].ReceivedAt.Compare(entries[b].ReceivedAt) })
 
 	var st Status
-	acted := make(map[string]string) // identity mark → trustee
+	acted := make(map[string]string) // person → trustee
 	for _, i := range order {
 		h, err := check(entries[i])
 		if err == nil {
-			err = countOnce(m, &st, acted, h)
+			err = countOnce(&st, acted, h)
 		}
 		if err != nil {
 			st.Rejected = append(st.Rejected, Rejected{i, h.Trustee, h.Person, err.Error()})
@@ -271,23 +271,16 @@ func count(m *evidence.KeyManifest, entries []Signed, check func(Signed) (Holder
 	return st
 }
 
-func countOnce(m *evidence.KeyManifest, st *Status, acted map[string]string, h Holder) error {
+func countOnce(st *Status, acted map[string]string, h Holder) error {
 	for _, c := range st.Counted {
 		if c.Trustee == h.Trustee {
 			return escrow.Errorf(escrow.Conflict, "%s counts already, through %s", c.Trustee, c.Person)
 		}
 	}
-	_, p, err := h.entry(m)
-	if err != nil {
-		return err
+	// A manifest has one key per name, so the name is the person.
+	if other, ok := acted[h.Person]; ok {
+		return escrow.Errorf(escrow.Forbidden, "%s acted for %s already and cannot act for %s too", h.Person, other, h.Trustee)
 	}
-	for _, mark := range identityMarks(*p) {
-		if other, ok := acted[mark]; ok && other != h.Trustee {
-			return escrow.Errorf(escrow.Forbidden, "%s acted for %s already and cannot act for %s too", h.Person, other, h.Trustee)
-		}
-	}
-	for _, mark := range identityMarks(*p) {
-		acted[mark] = h.Trustee
-	}
+	acted[h.Person] = h.Trustee
 	return nil
 }

@@ -382,9 +382,9 @@ func writeCeremony(t *testing.T, c vectorCeremony, keys map[string]person, conta
 		ceremony.Classes = []seal.Class{{Name: "independent", Threshold: 1, Members: c.independent}}
 	}
 	for i, party := range c.trustees {
-		o := seal.Organisation{Party: party, People: []evidence.Contact{contact(party, "eerste")}}
+		o := seal.Organisation{Party: party, People: []evidence.Contact{contact(party, party+"-1")}}
 		if i == 0 {
-			o.People = append(o.People, contact(party, "tweede"))
+			o.People = append(o.People, contact(party, party+"-2"))
 		}
 		ceremony.Trustees = append(ceremony.Trustees, o)
 	}
@@ -469,7 +469,7 @@ func writeDocuments(t *testing.T, out *ceremonyVector, m *evidence.KeyManifest, 
 	out.Statement = "statement-" + out.Name + ".json"
 	write(out.Statement, statement)
 	for i, trustee := range m.Trustees {
-		p := keys[trustee.Party+"/eerste"]
+		p := keys[trustee.Party+"/"+trustee.Party+"-1"]
 		share, err := seal.CheckShare(m, texts[i])
 		if err != nil {
 			t.Fatal(err)
