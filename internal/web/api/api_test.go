@@ -1,0 +1,175 @@
+package api_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"holdfast/internal/escrow"
+	"holdfast/internal/web"
+	"holdfast/internal/web/api"
+)
+
+// record collects refused attempts; it can be made to fail.
+type record struct {
+	acts []escrow.Act
+	err  error
+}
+
+func (r *record) Record(_ context.Context, act escrow.Act) error {
+	r.acts = append(r.acts, act)
+	return r.err
+}
+
+func serve(t *testing.T, who escrow.Actor, token escrow.Token, authErr error) (http.Handler, *huma.OpenAPI, *record, *bytes.Buffer) {
+	t.Helper()
+	mux := http.NewServeMux()
+	rec := &record{}
+	var log bytes.Buffer
+	logger := slog.New(slog.NewTextHandler(&log, nil))
+	doc := api.Register(mux, api.Services{
+		Authenticate: func(context.Context, string) (escrow.Actor, escrow.Token, error) { return who, token, authErr },
+		Recorder:     rec,
+		Now:          time.Now,
+		Log:          logger,
+	})
+	return web.Wrap(mux, logger, time.Now), doc, rec, &log
+}
+
+// public are the operations that need no token, each for a reason.
+func public() []string {
+	return []string{"ledger-key", "ledger-consistency"} // anybody must be able to check the ledger; neither shows an act
+}
+
+func operations(doc *huma.OpenAPI) map[string]*huma.Operation {
+	all := map[string]*huma.Operation{}
+	for _, item := range doc.Paths {
+		for _, op := range []*huma.Operation{item.Get, item.Put, item.Post, item.Delete, item.Patch} {
+			if op != nil {
+				all[op.OperationID] = op
+			}
+		}
+	}
+	return all
+}
+
+// TestEveryOperationHasOneDoor: an operation without an action would be open
+// to everybody, so each must be listed as public on purpose.
+func TestEveryOperationHasOneDoor(t *testing.T) {
+	_, doc, _, _ := serve(t, escrow.Actor{}, escrow.Token{}, nil)
+	ops := operations(doc)
+	if len(ops) < 25 {
+		t.Fatalf("only %d operations", len(ops))
+	}
+	for id, op := range ops {
+		action, _ := op.Metadata["action"].(escrow.Action)
+		if open := slices.Contains(public(), id); open != (action == "") {
+			t.Errorf("%s: action %q, listed as public: %v", id, action, open)
+		}
+		if action != "" && !slices.Contains(escrow.Actions(), action) {
+			t.Errorf("%s: unknown action %q", id, action)
+		}
+		if strings.Contains(op.Path, "{module}") && !strings.Contains(op.Path, "{arrangement}") {
+			t.Errorf("%s: a module without its arrangement cannot be authorised", id)
+		}
+	}
+}
+
+// TestNoTokenNoAnswer asks every operation without a token, and as somebody
+// of another arrangement: nothing is reached. The services are nil, so
+// anything that got through would panic.
+func TestNoTokenNoAnswer(t *testing.T) {
+	refused := escrow.Errorf(escrow.Unauthenticated, "no valid token")
+	stranger := escrow.Actor{Party: "x", Role: escrow.Agent, Arrangement: "other"}
+	for name, c := range map[string]struct {
+		actor escrow.Actor
+		err   error
+		want  []int
+	}{
+		"without a token": {err: refused, want: []int{http.StatusUnauthorized}},
+		"stranger":        {actor: stranger, want: []int{http.StatusNotFound}},
+	} {
+		h, doc, rec, _ := serve(t, c.actor, escrow.Token{}, c.err)
+		n := 0
+		for id, op := range operations(doc) {
+			if slices.Contains(public(), id) {
+				continue
+			}
+			path := strings.NewReplacer("{arrangement}", "mine", "{module}", "code", "{compartment}", "m", "{epoch}", "1", "{number}", "1",
+				"{case}", "c", "{token}", "t", "{name}", strings.Repeat("0", 64)).Replace(op.Path)
+			r := httptest.NewRequest(op.Method, path, strings.NewReader("{}"))
+			r.Header.Set("Content-Type", "application/json")
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			if !slices.Contains(c.want, w.Code) {
+				t.Errorf("%s: %s %s answered %d %s", name, op.Method, path, w.Code, w.Body)
+			}
+			if got := w.Header().Get("Content-Type"); got != "application/problem+json" {
+				t.Errorf("%s: %s answered %q", name, id, got)
+			}
+			n++
+		}
+		if c.err == nil && len(rec.acts) != n {
+			t.Errorf("%s: %d refusals, %d recorded", name, n, len(rec.acts))
+		}
+	}
+}
+
+// TestRefusalThatCannotBeRecorded is not answered as if it had been.
+func TestRefusalThatCannotBeRecorded(t *testing.T) {
+	h, _, rec, _ := serve(t, escrow.Actor{Party: "x", Role: escrow.Host, Arrangement: "mine"}, escrow.Token{}, nil)
+	rec.err = errors.New("disk is away: CANARY")
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/api/v1/arrangements/mine/modules/code/sync", nil))
+	if w.Code != http.StatusInternalServerError || strings.Contains(w.Body.String(), "CANARY") {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}
+
+// TestModuleTokenStaysInItsModule: a CI machine's token deposits into one
+// module and does nothing else, whatever its party may do.
+func TestModuleTokenStaysInItsModule(t *testing.T) {
+	actor := escrow.Actor{Party: "vendor", Role: escrow.Supplier, Arrangement: "mine"}
+	h, _, _, _ := serve(t, actor, escrow.Token{Module: "code"}, nil)
+	for _, path := range []string{
+		"PUT /api/v1/arrangements/mine/modules/code/source",
+		"PUT /api/v1/arrangements/mine/modules/code/credential",
+		"GET /api/v1/arrangements/mine/modules/other/base",
+		"POST /api/v1/arrangements/mine/modules/other/deposits",
+		"POST /api/v1/arrangements/mine/epochs",
+		"GET /api/v1/arrangements/mine",
+	} {
+		method, url, _ := strings.Cut(path, " ")
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest(method, url, strings.NewReader("{}")))
+		if w.Code != http.StatusForbidden {
+			t.Errorf("%s: %d", path, w.Code)
+		}
+	}
+}
+
+// TestLogHoldsNoSecrets: neither tokens nor queries nor bodies are logged.
+func TestLogHoldsNoSecrets(t *testing.T) {
+	h, _, _, log := serve(t, escrow.Actor{}, escrow.Token{}, escrow.Errorf(escrow.Unauthenticated, "no valid token"))
+	r := httptest.NewRequest(http.MethodPut, "/api/v1/arrangements/mine/modules/code/credential?x=CANARY", strings.NewReader(`{"kind":"token","secret":"CANARY"}`))
+	r.Header.Set("Authorization", "Bearer hf_CANARY")
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	body, _ := io.ReadAll(w.Result().Body)
+	if strings.Contains(log.String(), "CANARY") || strings.Contains(string(body), "CANARY") {
+		t.Errorf("log %s\nbody %s", log, body)
+	}
+	if !strings.Contains(log.String(), "status=401") {
+		t.Errorf("the request is not in the log: %s", log)
+	}
+}
