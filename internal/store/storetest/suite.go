@@ -1,0 +1,63 @@
+package storetest
+
+import (
+	"testing"
+)
+
+// Run puts an engine through the suite. open makes a new database each time.
+func Run(t *testing.T, open func(testing.TB) *Database) {
+	for _, tt := range []struct {
+		name string
+		run  func(*testing.T, *Database)
+	}{
+		{"arrangements", testArrangements},
+		{"contacts", testContacts},
+		{"modules", testModules},
+		{"due modules", testDueModules},
+		{"sync status", testSyncStatus},
+		{"credentials", testCredentials},
+		{"epochs", testEpochs},
+		{"shares", testShares},
+		{"deposits", testDeposits},
+		{"deposit guards", testDepositGuards},
+		{"large deposit", testLargeDeposit},
+		{"source state", testSourceState},
+		{"findings", testFindings},
+		{"cases", testCases},
+		{"approvals", testApprovals},
+		{"tokens", testTokens},
+		{"webhooks", testWebhooks},
+		{"settings", testSettings},
+		{"text order", testTextOrder},
+		{"bad text", testBadText},
+
+		{"act without rows", testActWithoutRows},
+		{"rows without act", testRowsWithoutAct},
+		{"job without act", testJobWithoutAct},
+		{"rollback leaves nothing", testRollback},
+		{"read only view", testReadOnlyView},
+		{"view is one moment", testViewIsOneMoment},
+		{"rows of an act", testRowsOfAnAct},
+		{"concurrent writers", testConcurrentWriters},
+		{"no write skew", testNoWriteSkew},
+		{"one deposit wins", testOneDepositWins},
+		{"proof and checkpoint", testProofAndCheckpoint},
+		{"entry about", testEntryAbout},
+		{"cancelled", testCancelled},
+		{"publish", testPublish},
+
+		{"verify", testVerify},
+		{"every table is recorded", testEveryTableIsRecorded},
+		{"tampering", testTampering},
+		{"tampered ledger", testTamperedLedger},
+		{"erasure", testErasure},
+		{"erasure hides nothing", testErasureHidesNothing},
+
+		{"reopen", testReopen},
+		{"concurrent start", testConcurrentStart},
+		{"newer schema", testNewerSchema},
+		{"schema", testSchema},
+	} {
+		t.Run(tt.name, func(t *testing.T) { tt.run(t, open(t)) })
+	}
+}
