@@ -83,24 +83,13 @@ func qualified(table, columns string) string {
 	return table + "." + strings.ReplaceAll(columns, ", ", ", "+table+".")
 }
 
-// SyncStatus says how the fetching of a module goes.
-type SyncStatus struct {
-	Arrangement string
-	Module      string
-	AttemptedAt time.Time // start of the last attempt
-	SucceededAt time.Time // end of the last successful one, zero if there is none
-	Failures    int       // in a row since then
-	Error       string    // of the last attempt, "" if it succeeded
-	NextDue     time.Time
-}
-
 // maxErrorText bounds what is kept of an error, in bytes.
 const maxErrorText = 2000
 
 // PutSyncStatus records an attempt. One that began before the recorded one is
 // a Conflict: a run that was thought dead must not overwrite what its
 // successor found.
-func (t *Tx) PutSyncStatus(ctx context.Context, s SyncStatus) error {
+func (t *Tx) PutSyncStatus(ctx context.Context, s escrow.SyncStatus) error {
 	message := strings.ReplaceAll(strings.ToValidUTF8(s.Error, "\uFFFD"), "\x00", "\uFFFD")
 	for len(message) > maxErrorText {
 		_, last := utf8.DecodeLastRuneInString(message)
@@ -120,7 +109,7 @@ func (t *Tx) PutSyncStatus(ctx context.Context, s SyncStatus) error {
 
 const syncColumns = `arrangement, module, attempted_us, succeeded_us, failures, error, next_due_us`
 
-func scanSyncStatus(r scanner) (s SyncStatus, err error) {
+func scanSyncStatus(r scanner) (s escrow.SyncStatus, err error) {
 	var attempted, succeeded, due int64
 	err = r.Scan(&s.Arrangement, &s.Module, &attempted, &succeeded, &s.Failures, &s.Error, &due)
 	s.AttemptedAt, s.SucceededAt, s.NextDue = instant(attempted), instant(succeeded), instant(due)
@@ -129,14 +118,14 @@ func scanSyncStatus(r scanner) (s SyncStatus, err error) {
 
 // SyncStatus returns how the fetching of a module goes; NotFound if it was
 // never tried.
-func (t *Tx) SyncStatus(ctx context.Context, arrangement, module string) (SyncStatus, error) {
+func (t *Tx) SyncStatus(ctx context.Context, arrangement, module string) (escrow.SyncStatus, error) {
 	return one(ctx, t, scanSyncStatus, escrow.Errorf(escrow.NotFound, "module %q was never synced", module),
 		`SELECT `+syncColumns+` FROM module_sync WHERE arrangement = $1 AND module = $2`, arrangement, module)
 }
 
 // SyncStatuses returns the status of every module of an arrangement that was
 // tried, by module.
-func (t *Tx) SyncStatuses(ctx context.Context, arrangement string) ([]SyncStatus, error) {
+func (t *Tx) SyncStatuses(ctx context.Context, arrangement string) ([]escrow.SyncStatus, error) {
 	return many(ctx, t, scanSyncStatus, `SELECT `+syncColumns+` FROM module_sync WHERE arrangement = $1 ORDER BY module`, arrangement)
 }
 

@@ -139,7 +139,7 @@ func testDueModules(t *testing.T, d *Database) {
 	}
 	for id, due := range map[string]time.Time{"late": at(-10), "soon": at(10)} {
 		d.Update(t, "sync.done", func(ctx context.Context, tx *store.Tx) error {
-			return tx.PutSyncStatus(ctx, store.SyncStatus{Arrangement: Acme, Module: id, AttemptedAt: at(-70), NextDue: due})
+			return tx.PutSyncStatus(ctx, escrow.SyncStatus{Arrangement: Acme, Module: id, AttemptedAt: at(-70), NextDue: due})
 		})
 	}
 	for _, tt := range []struct {
@@ -159,10 +159,10 @@ func testDueModules(t *testing.T, d *Database) {
 
 func testSyncStatus(t *testing.T, d *Database) {
 	d.Update(t, "module.configured", putModule(Module("code")))
-	put := func(s store.SyncStatus) write {
+	put := func(s escrow.SyncStatus) write {
 		return func(ctx context.Context, tx *store.Tx) error { return tx.PutSyncStatus(ctx, s) }
 	}
-	get := func(ctx context.Context, tx *store.Tx) (store.SyncStatus, error) {
+	get := func(ctx context.Context, tx *store.Tx) (escrow.SyncStatus, error) {
 		return tx.SyncStatus(ctx, Acme, "code")
 	}
 	absent(t, d, "never synced", get)
@@ -170,9 +170,9 @@ func testSyncStatus(t *testing.T, d *Database) {
 	same(t, d, "first", syncStatus(10), get)
 	d.refuses(t, "a run that began earlier", escrow.Conflict, put(syncStatus(9)))
 	same(t, d, "unchanged", syncStatus(10), get)
-	ok := store.SyncStatus{Arrangement: Acme, Module: "code", AttemptedAt: at(11), SucceededAt: at(12), NextDue: at(72)}
+	ok := escrow.SyncStatus{Arrangement: Acme, Module: "code", AttemptedAt: at(11), SucceededAt: at(12), NextDue: at(72)}
 	d.Update(t, "sync.done", put(ok))
-	same(t, d, "all", []store.SyncStatus{ok}, func(ctx context.Context, tx *store.Tx) ([]store.SyncStatus, error) {
+	same(t, d, "all", []escrow.SyncStatus{ok}, func(ctx context.Context, tx *store.Tx) ([]escrow.SyncStatus, error) {
 		return tx.SyncStatuses(ctx, Acme)
 	})
 	// Text of the other side may be anything; it must neither fail nor grow.

@@ -74,8 +74,8 @@ func credential(kind escrow.CredentialKind) escrow.Credential {
 	return escrow.Credential{Arrangement: Acme, Module: "code", Kind: kind, Sealed: []byte("sealed " + kind), UpdatedAt: at(2)}
 }
 
-func syncStatus(attempt int) store.SyncStatus {
-	return store.SyncStatus{Arrangement: Acme, Module: "code", AttemptedAt: at(attempt), SucceededAt: at(1), Failures: 2,
+func syncStatus(attempt int) escrow.SyncStatus {
+	return escrow.SyncStatus{Arrangement: Acme, Module: "code", AttemptedAt: at(attempt), SucceededAt: at(1), Failures: 2,
 		Error: "connection refused", NextDue: at(attempt + 60)}
 }
 
