@@ -133,3 +133,37 @@ func testAcceptance(t testing.TB) evidence.Acceptance {
 		Share: evidence.Digest([]byte("share")), At: testTime(),
 	}
 }
+
+func testPlan(t testing.TB) evidence.ResharePlan {
+	m := testManifest(t)
+	p := evidence.ResharePlan{
+		Format: evidence.PlanFormat, Manifest: evidence.Digest([]byte("m")), Previous: m.Set, Arrangement: m.Arrangement, Agreement: m.Agreement,
+		Compartment: m.Compartment, Epoch: 2, IdentityEpoch: 1, Recipient: m.Recipient, Contributors: []string{"agent", "notary"},
+		Trustees: m.Trustees, Recipients: m.Recipients, Required: 3, Dealer: m.Dealer, Created: testTime(),
+	}
+	for _, part := range m.Parts {
+		p.Parts = append(p.Parts, evidence.PlanPart{Name: part.Name, Threshold: part.Threshold, Holders: part.Holders})
+	}
+	for i := range p.Trustees {
+		p.Trustees[i].Share = ""
+		for j := range p.Trustees[i].People {
+			p.Trustees[i].People[j].Package = ""
+		}
+	}
+	return p
+}
+
+func testDealing(t testing.TB) evidence.Dealing {
+	return evidence.Dealing{
+		Format: evidence.DealingFormat, Plan: evidence.Digest([]byte("plan")), Previous: testManifest(t).Set, Trustee: "agent", Person: "pagent",
+		Parts:    []evidence.DealingPart{{Name: "all", Index: 1, Commitments: []evidence.Bytes32{testPoint(1), testPoint(2)}}},
+		Packages: []evidence.SealedPackage{{Trustee: "notary", Person: "pnotary", Package: "x"}}, At: testTime(),
+	}
+}
+
+func testSubShare() evidence.SubShare {
+	return evidence.SubShare{
+		Format: evidence.SubShareFormat, Plan: evidence.Digest([]byte("plan")), From: "agent", To: "notary",
+		Parts: []evidence.SubSharePart{{Name: "all", Index: 2, Share: testPoint(1), Blind: testPoint(2)}},
+	}
+}
