@@ -15,6 +15,7 @@ import (
 	"syscall"
 
 	"holdfast/internal/escrow"
+	"holdfast/internal/intake/git/bundle"
 	"holdfast/internal/intake/git/inventory"
 	"holdfast/internal/intake/git/object"
 )
@@ -81,7 +82,7 @@ func (b *builder) takeDeposit(ctx context.Context, d Deposit, plain *plaintext, 
 	if _, err := r.Peek(1); errors.Is(err, io.EOF) && len(inv.Refs) == 0 && inv.HeadOID.IsZero() {
 		return inv, after, nil // an empty repository has nothing to bundle
 	}
-	header, err := readBundleHeader(r)
+	header, err := bundle.Read(r)
 	if err != nil {
 		return nil, nil, damaged(err)
 	}
@@ -112,23 +113,23 @@ func (b *builder) initRepository(ctx context.Context, f object.Format) error {
 
 // checkBundleHeader compares the bundle with the inventory before it, since
 // somebody with stock tools will go by the bundle.
-func (b *builder) checkBundleHeader(ctx context.Context, d Deposit, header *bundleHeader, inv *inventory.Inventory, after []object.Ref) error {
-	if header.format != inv.ObjectFormat {
-		return escrow.Errorf(escrow.Damaged, "deposit %d: its bundle has %s objects, its inventory %s", d.Number, header.format, inv.ObjectFormat)
+func (b *builder) checkBundleHeader(ctx context.Context, d Deposit, header *bundle.Header, inv *inventory.Inventory, after []object.Ref) error {
+	if header.Format != inv.ObjectFormat {
+		return escrow.Errorf(escrow.Damaged, "deposit %d: its bundle has %s objects, its inventory %s", d.Number, header.Format, inv.ObjectFormat)
 	}
-	if d.Kind == escrow.FullDeposit && len(header.prerequisites) > 0 {
-		return escrow.Errorf(escrow.Damaged, "deposit %d is %s, but its bundle needs %s from elsewhere", d.Number, d.Kind, header.prerequisites[0])
+	if d.Kind == escrow.FullDeposit && len(header.Prerequisites) > 0 {
+		return escrow.Errorf(escrow.Damaged, "deposit %d is %s, but its bundle needs %s from elsewhere", d.Number, d.Kind, header.Prerequisites[0])
 	}
 	held := make(map[string]object.OID, len(after))
 	for _, r := range after {
 		held[r.Name] = r.OID
 	}
-	for _, r := range header.refs {
+	for _, r := range header.Refs {
 		if want := held[r.Name]; r.Name != "HEAD" && want != r.OID || r.Name == "HEAD" && r.OID != inv.HeadOID {
 			return escrow.Errorf(escrow.Damaged, "deposit %d: %.200q is %s in its bundle and %q in its inventory", d.Number, r.Name, r.OID, want)
 		}
 	}
-	absent, err := b.absent(ctx, header.prerequisites)
+	absent, err := b.absent(ctx, header.Prerequisites)
 	if err != nil {
 		return err
 	}

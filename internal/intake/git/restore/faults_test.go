@@ -350,13 +350,13 @@ func TestHostileDeposits(t *testing.T) {
 	blob := d.git("rev-parse", tip+":file")
 	for _, c := range []struct{ name, old, new, says string }{
 		{"other ref in the bundle", " refs/heads/main\n\n", " refs/heads/other\n\n", "refs/heads/other"},
-		{"ref outside", " refs/heads/main\n\n", " ../../config\n\n", "bad ref name"},
+		{"ref outside", " refs/heads/main\n\n", " ../../config\n\n", "does not begin with"},
 		{"other id in the bundle", tip + " refs/heads/main\n\n", blob + " refs/heads/main\n\n", "in its bundle and"},
 		{"wrong HEAD in the bundle", "\n\n", "\n" + blob + " HEAD\n\n", `"HEAD" is`},
 		{"full with a prerequisite", "git bundle\n", "git bundle\n-" + tip + "\n", "needs " + tip},
 		{"filter", "# v2 git bundle\n", "# v3 git bundle\n@filter=blob:none\n", "@filter"},
 		{"other format in the bundle", "# v2 git bundle\n", "# v3 git bundle\n@object-format=sha256\n", "characters"},
-		{"v4", "# v2 git", "# v4 git", "no bundle"},
+		{"v4", "# v2 git", "# v4 git", "not as a bundle"},
 	} {
 		bad := strings.Replace(plain, c.old, c.new, 1)
 		if bad == plain {

@@ -16,15 +16,15 @@ import (
 	"strings"
 
 	"holdfast/internal/escrow"
-	"holdfast/internal/intake/git/lfs"
+	"holdfast/internal/intake/git/lfs/pointer"
 )
 
 // LFSReport says which large files came with the repository.
 type LFSReport struct {
 	Held    int // objects under lfs/objects
 	Bytes   int64
-	Missing []lfs.Pointer // named by a pointer somewhere in the repository, in no deposit; by id
-	Damaged []string      // sealed objects left out, with the reason; see Options.SkipDamagedLFS
+	Missing []pointer.Pointer // named by a pointer somewhere in the repository, in no deposit; by id
+	Damaged []string          // sealed objects left out, with the reason; see Options.SkipDamagedLFS
 }
 
 // takeLFS puts every LFS object at lfs/objects/aa/bb/oid, where git-lfs looks
@@ -106,7 +106,7 @@ func (b *builder) missingLFS(ctx context.Context, held map[string]bool) error {
 		if len(fields) != 3 || fields[1] != "blob" {
 			return
 		}
-		if n, err := strconv.Atoi(fields[2]); err == nil && n >= lfs.MinPointer-1 && n < lfs.MaxPointer {
+		if n, err := strconv.Atoi(fields[2]); err == nil && n >= pointer.Min-1 && n < pointer.Max {
 			candidates.WriteString(fields[0] + "\n")
 		}
 	}}
@@ -121,10 +121,10 @@ func (b *builder) missingLFS(ctx context.Context, held map[string]bool) error {
 	}
 	r, w := io.Pipe()
 	done := make(chan error, 1)
-	missing := map[string]lfs.Pointer{}
+	missing := map[string]pointer.Pointer{}
 	go func() {
 		err := eachBlob(bufio.NewReader(r), func(content []byte) {
-			if p, err := lfs.ParsePointer(content); err == nil && !held[p.OID] {
+			if p, err := pointer.Parse(content); err == nil && !held[p.OID] {
 				missing[p.OID] = p
 			}
 		})
@@ -139,7 +139,7 @@ func (b *builder) missingLFS(ctx context.Context, held map[string]bool) error {
 	for _, p := range missing {
 		b.report.LFS.Missing = append(b.report.LFS.Missing, p)
 	}
-	slices.SortFunc(b.report.LFS.Missing, func(x, y lfs.Pointer) int { return strings.Compare(x.OID, y.OID) })
+	slices.SortFunc(b.report.LFS.Missing, func(x, y pointer.Pointer) int { return strings.Compare(x.OID, y.OID) })
 	if n := len(missing); n > 0 {
 		b.note("%d LFS objects that the history names are in no deposit", n)
 	}
@@ -158,7 +158,7 @@ func eachBlob(r *bufio.Reader, take func([]byte)) error {
 			return fmt.Errorf("git cat-file: unexpected answer %.100q", header)
 		}
 		n, err := strconv.Atoi(fields[2])
-		if err != nil || n < 0 || n >= lfs.MaxPointer {
+		if err != nil || n < 0 || n >= pointer.Max {
 			return fmt.Errorf("git cat-file: unexpected answer %.100q", header)
 		}
 		content := make([]byte, n+1)

@@ -1,10 +1,6 @@
-// Package lfs fetches the objects of Git Large File Storage that a
-// repository's pointers name, through the batch API, and hands each to the
-// vault while its size and hash are checked.
-//
-// It depends on evidence and escrow and on what the caller injects: the HTTP
-// client, the vault, and for ssh sources the way to run a command there.
-package lfs
+// Package pointer reads the small text that a repository holds in place of a
+// large file of Git LFS. It depends on evidence only and does no I/O.
+package pointer
 
 import (
 	"bytes"
@@ -18,12 +14,12 @@ import (
 	"holdfast/evidence"
 )
 
-// MaxPointer is the length in bytes that a pointer stays below, by the
+// Max is the length in bytes that a pointer stays below, by the
 // specification of the format.
-const MaxPointer = 1024
+const Max = 1024
 
-// MinPointer is the length of the shortest pointer: version, oid and size.
-const MinPointer = len("version http://git-media.io/v/2\noid sha256:\nsize 0\n") + 2*sha256.Size
+// Min is the length of the shortest pointer: version, oid and size.
+const Min = len("version http://git-media.io/v/2\noid sha256:\nsize 0\n") + 2*sha256.Size
 
 // ErrNotPointer is returned for content that is not an LFS pointer.
 var ErrNotPointer = errors.New("not an LFS pointer")
@@ -34,13 +30,16 @@ type Pointer struct {
 	Size int64  // bytes
 }
 
-// ParsePointer reads the content of a blob. Anything but a pointer gives an
-// error that wraps [ErrNotPointer]; most blobs do. As git-lfs does, it takes
-// the two older names of version 1, extension lines, blank lines, CRLF and a missing
+// Parse reads the content of a blob. Anything but a pointer gives an error
+// that wraps [ErrNotPointer]; most blobs do. As git-lfs does, it takes the two
+// older names of version 1, extension lines, blank lines, CRLF and a missing
 // last line feed: a file that git-lfs would replace by its content counts.
-func ParsePointer(data []byte) (Pointer, error) {
-	if len(data) >= MaxPointer {
+func Parse(data []byte) (Pointer, error) {
+	if len(data) >= Max {
 		return Pointer{}, fmt.Errorf("%w: %d bytes", ErrNotPointer, len(data))
+	}
+	if !bytes.Contains(data, []byte("version ")) { // most blobs, without taking them apart
+		return Pointer{}, ErrNotPointer
 	}
 	versions := []string{"https://git-lfs.github.com/spec/v1", "https://hawser.github.com/spec/v1", "http://git-media.io/v/2"}
 	var p Pointer

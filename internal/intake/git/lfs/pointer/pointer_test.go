@@ -1,4 +1,4 @@
-package lfs_test
+package pointer_test
 
 import (
 	"errors"
@@ -6,13 +6,13 @@ import (
 	"testing"
 
 	"holdfast/evidence"
-	"holdfast/internal/intake/git/lfs"
+	"holdfast/internal/intake/git/lfs/pointer"
 )
 
-func TestParsePointer(t *testing.T) {
+func TestParse(t *testing.T) {
 	oid := evidence.Digest([]byte("x"))
 	const v1 = "version https://git-lfs.github.com/spec/v1\n"
-	want := lfs.Pointer{OID: oid, Size: 12345}
+	want := pointer.Pointer{OID: oid, Size: 12345}
 	for name, text := range map[string]string{
 		"plain":               v1 + "oid sha256:" + oid + "\nsize 12345\n",
 		"no last line feed":   v1 + "oid sha256:" + oid + "\nsize 12345",
@@ -23,7 +23,7 @@ func TestParsePointer(t *testing.T) {
 		"still older":         "version http://git-media.io/v/2\noid sha256:" + oid + "\nsize 12345\n",
 		"leading white space": "\n" + v1 + "oid sha256:" + oid + "\nsize 12345\n",
 	} {
-		if got, err := lfs.ParsePointer([]byte(text)); err != nil || got != want {
+		if got, err := pointer.Parse([]byte(text)); err != nil || got != want {
 			t.Errorf("%s: %v, %v", name, got, err)
 		}
 	}
@@ -43,7 +43,7 @@ func TestParsePointer(t *testing.T) {
 		"extra line":    v1 + "oid sha256:" + oid + "\nsize 1\nmode 1\n",
 		"too long":      v1 + "oid sha256:" + oid + "\nsize 1\n" + strings.Repeat("\n", 1024),
 	} {
-		if got, err := lfs.ParsePointer([]byte(text)); !errors.Is(err, lfs.ErrNotPointer) {
+		if got, err := pointer.Parse([]byte(text)); !errors.Is(err, pointer.ErrNotPointer) {
 			t.Errorf("%s: %v, %v", name, got, err)
 		}
 	}
@@ -55,14 +55,14 @@ func FuzzPointer(f *testing.F) {
 	f.Add([]byte("version https://git-lfs.github.com/spec/v1\noid sha256:" + oid + "\nsize 0\n"))
 	f.Add([]byte("version https://git-lfs.github.com/spec/v1\next-0-a sha256:" + oid + "\noid sha256:" + oid + "\nsize 0"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		p, err := lfs.ParsePointer(data)
+		p, err := pointer.Parse(data)
 		if err != nil {
-			if p != (lfs.Pointer{}) {
+			if p != (pointer.Pointer{}) {
 				t.Fatalf("%v beside %v", p, err)
 			}
 			return
 		}
-		if !evidence.IsDigest(p.OID) || p.Size < 0 || len(data) >= lfs.MaxPointer || len(data) < lfs.MinPointer-1 {
+		if !evidence.IsDigest(p.OID) || p.Size < 0 || len(data) >= pointer.Max || len(data) < pointer.Min-1 {
 			t.Fatalf("%q gives %v", data, p)
 		}
 	})
