@@ -79,6 +79,12 @@ func TestEveryOperationHasOneDoor(t *testing.T) {
 		if action != "" && !slices.Contains(escrow.Actions(), action) {
 			t.Errorf("%s: unknown action %q", id, action)
 		}
+		for _, part := range strings.Split(op.Path, "/") {
+			name, isParam := strings.CutPrefix(part, "{")
+			if name = strings.TrimSuffix(name, "}"); isParam && !slices.ContainsFunc(op.Parameters, func(p *huma.Param) bool { return p.In == "path" && p.Name == name }) {
+				t.Errorf("%s: nothing reads the path parameter %s", id, name)
+			}
+		}
 		if strings.Contains(op.Path, "{module}") && !strings.Contains(op.Path, "{arrangement}") {
 			t.Errorf("%s: a module without its arrangement cannot be authorised", id)
 		}

@@ -19,12 +19,16 @@ type Arrangements interface {
 	SetCredential(ctx context.Context, actor escrow.Actor, arrangement, module string, kind escrow.CredentialKind, secret []byte) error
 }
 
-type arrangementPath struct {
+// ArrangementPath is the path of everything about one arrangement. The path
+// types are exported because only then does the API library fill them in when
+// they are embedded.
+type ArrangementPath struct {
 	Arrangement string `path:"arrangement" maxLength:"128"`
 }
 
-type modulePath struct {
-	arrangementPath
+// ModulePath is the path of everything about one module.
+type ModulePath struct {
+	ArrangementPath
 	Module string `path:"module" maxLength:"128" doc:"a '/' in the id is written %2F"`
 }
 
@@ -56,7 +60,7 @@ func (a *api) arrangements() {
 			return answer(out), nil
 		})
 	route(a, op{method: http.MethodGet, path: "/arrangements/{arrangement}", id: "get-arrangement", summary: "The agreement in force", action: escrow.ReadArrangement},
-		func(ctx context.Context, _ escrow.Actor, in *arrangementPath) (*reply[client.Arrangement], error) {
+		func(ctx context.Context, _ escrow.Actor, in *ArrangementPath) (*reply[client.Arrangement], error) {
 			arr, parties, err := a.Arrangements.Arrangement(ctx, in.Arrangement)
 			if err != nil {
 				return nil, err
@@ -68,7 +72,7 @@ func (a *api) arrangements() {
 
 func (a *api) modules() {
 	route(a, op{method: http.MethodGet, path: "/arrangements/{arrangement}/modules", id: "list-modules", summary: "What is held, and where each module stands", action: escrow.ReadDeposits},
-		func(ctx context.Context, _ escrow.Actor, in *arrangementPath) (*reply[[]client.Module], error) {
+		func(ctx context.Context, _ escrow.Actor, in *ArrangementPath) (*reply[[]client.Module], error) {
 			list, err := a.Arrangements.Modules(ctx, in.Arrangement)
 			if err != nil {
 				return nil, err
@@ -80,7 +84,7 @@ func (a *api) modules() {
 			return answer(out), nil
 		})
 	type sourceInput struct {
-		modulePath
+		ModulePath
 		Body client.ModuleSource
 	}
 	route(a, op{method: http.MethodPut, path: "/arrangements/{arrangement}/modules/{module}/source", id: "configure-module", summary: "Set where a module's material comes from", action: escrow.ConfigureModule},
@@ -101,7 +105,7 @@ func (a *api) modules() {
 			return answer(module(m)), nil
 		})
 	type credentialInput struct {
-		modulePath
+		ModulePath
 		Body client.Credential
 	}
 	route(a, op{method: http.MethodPut, path: "/arrangements/{arrangement}/modules/{module}/credential", id: "set-credential",

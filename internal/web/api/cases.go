@@ -22,14 +22,15 @@ type Cases interface {
 	HandOver(ctx context.Context, actor escrow.Actor, arrangement, id string) (escrow.HandOver, error)
 }
 
-type casePath struct {
-	arrangementPath
+// CasePath is the path of everything about one case.
+type CasePath struct {
+	ArrangementPath
 	Case string `path:"case" maxLength:"128"`
 }
 
 func (a *api) cases() {
 	type openInput struct {
-		arrangementPath
+		ArrangementPath
 		Body client.OpenCase
 	}
 	route(a, op{method: http.MethodPost, path: "/arrangements/{arrangement}/cases", id: "open-case", summary: "Say that a release event has happened",
@@ -40,7 +41,7 @@ func (a *api) cases() {
 			return caseReply(c, err)
 		})
 	route(a, op{method: http.MethodGet, path: "/arrangements/{arrangement}/cases", id: "list-cases", summary: "The cases of an arrangement", action: escrow.ReadCase},
-		func(ctx context.Context, _ escrow.Actor, in *arrangementPath) (*reply[[]client.Case], error) {
+		func(ctx context.Context, _ escrow.Actor, in *ArrangementPath) (*reply[[]client.Case], error) {
 			list, err := a.Cases.List(ctx, in.Arrangement)
 			if err != nil {
 				return nil, err
@@ -52,11 +53,11 @@ func (a *api) cases() {
 			return answer(out), nil
 		})
 	route(a, op{method: http.MethodGet, path: "/arrangements/{arrangement}/cases/{case}", id: "get-case", summary: "Where a case stands", action: escrow.ReadCase},
-		func(ctx context.Context, _ escrow.Actor, in *casePath) (*reply[client.Case], error) {
+		func(ctx context.Context, _ escrow.Actor, in *CasePath) (*reply[client.Case], error) {
 			return statusReply(a.Cases.Case(ctx, in.Arrangement, in.Case))
 		})
 	type noticeInput struct {
-		casePath
+		CasePath
 		Body client.Notice
 	}
 	route(a, op{method: http.MethodPost, path: "/arrangements/{arrangement}/cases/{case}/notices", id: "record-notice", summary: "Record that a party was told", action: escrow.RecordNotice},
@@ -64,7 +65,7 @@ func (a *api) cases() {
 			return caseReply(a.Cases.Notice(ctx, actor, in.Arrangement, in.Case, in.Body.To, in.Body.Channel, in.Body.Text))
 		})
 	type stepInput struct {
-		casePath
+		CasePath
 		Body client.CaseStep
 	}
 	route(a, op{method: http.MethodPost, path: "/arrangements/{arrangement}/cases/{case}/steps", id: "move-case", summary: "Move a case on", action: escrow.CloseCase},
@@ -72,7 +73,7 @@ func (a *api) cases() {
 			return caseReply(a.Cases.Step(ctx, actor, in.Arrangement, in.Case, escrow.CaseEvent(in.Body.Step), in.Body.Reason))
 		})
 	type requestInput struct {
-		casePath
+		CasePath
 		Body client.ApprovalRequest
 	}
 	route(a, op{method: http.MethodPost, path: "/arrangements/{arrangement}/cases/{case}/statement", id: "request-approvals",
@@ -88,7 +89,7 @@ func (a *api) cases() {
 			return caseReply(a.Cases.RequestApprovals(ctx, actor, in.Arrangement, in.Case, in.Body.Purpose, expires))
 		})
 	type approveInput struct {
-		casePath
+		CasePath
 		Body client.Signed
 	}
 	route(a, op{method: http.MethodPost, path: "/arrangements/{arrangement}/cases/{case}/approvals", id: "approve",
@@ -98,7 +99,7 @@ func (a *api) cases() {
 		})
 	route(a, op{method: http.MethodPost, path: "/arrangements/{arrangement}/cases/{case}/hand-over", id: "fetch-hand-over",
 		summary: "What a recipient needs to open what was released; fetching it is recorded", action: escrow.FetchHandOver},
-		func(ctx context.Context, actor escrow.Actor, in *casePath) (*reply[client.HandOver], error) {
+		func(ctx context.Context, actor escrow.Actor, in *CasePath) (*reply[client.HandOver], error) {
 			h, err := a.Cases.HandOver(ctx, actor, in.Arrangement, in.Case)
 			if err != nil {
 				return nil, err
@@ -143,7 +144,7 @@ const defaultTokenLife = 720 * time.Hour
 
 func (a *api) tokens() {
 	type issueInput struct {
-		arrangementPath
+		ArrangementPath
 		Body client.NewToken
 	}
 	route(a, op{method: http.MethodPost, path: "/arrangements/{arrangement}/tokens", id: "issue-token", summary: "Issue a bearer token; it is shown once",
@@ -164,7 +165,7 @@ func (a *api) tokens() {
 			return answer(client.IssuedToken{ID: t.ID, Token: plain, ExpiresAt: t.ExpiresAt.UTC()}), nil
 		})
 	type revokePath struct {
-		arrangementPath
+		ArrangementPath
 		Token string `path:"token" maxLength:"64"`
 	}
 	route(a, op{method: http.MethodDelete, path: "/arrangements/{arrangement}/tokens/{token}", id: "revoke-token", summary: "Revoke a token by its id",
@@ -203,7 +204,7 @@ func (a *api) ledger() {
 			return answer(client.Consistency{Checkpoint: string(checkpoint), Proof: proof}), nil
 		})
 	type entriesInput struct {
-		arrangementPath
+		ArrangementPath
 		After int64 `query:"after" minimum:"0"`
 		Limit int   `query:"limit" minimum:"1" maximum:"1000" default:"500"`
 	}

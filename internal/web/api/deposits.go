@@ -17,15 +17,16 @@ type Deposits interface {
 	RequestSync(ctx context.Context, actor escrow.Actor, arrangement, module string) error
 }
 
-type depositPath struct {
-	modulePath
+// DepositPath is the path of everything about one deposit.
+type DepositPath struct {
+	ModulePath
 	Number int `path:"number" minimum:"1"`
 }
 
 func (a *api) deposits() {
 	route(a, op{method: http.MethodGet, path: "/arrangements/{arrangement}/modules/{module}/base", id: "deposit-base",
 		summary: "What the next deposit of a module builds on", action: escrow.MakeDeposit},
-		func(ctx context.Context, _ escrow.Actor, in *modulePath) (*reply[client.DepositBase], error) {
+		func(ctx context.Context, _ escrow.Actor, in *ModulePath) (*reply[client.DepositBase], error) {
 			b, err := a.Deposits.Base(ctx, in.Arrangement, in.Module)
 			if err != nil {
 				return nil, err
@@ -38,7 +39,7 @@ func (a *api) deposits() {
 			return answer(out), nil
 		})
 	type submitInput struct {
-		modulePath
+		ModulePath
 		Body client.NewDeposit
 	}
 	route(a, op{method: http.MethodPost, path: "/arrangements/{arrangement}/modules/{module}/deposits", id: "make-deposit",
@@ -53,7 +54,7 @@ func (a *api) deposits() {
 		})
 	route(a, op{method: http.MethodGet, path: "/arrangements/{arrangement}/modules/{module}/deposits", id: "list-deposits",
 		summary: "The acknowledged deposits of a module", action: escrow.ReadDeposits},
-		func(ctx context.Context, _ escrow.Actor, in *modulePath) (*reply[[]client.Deposit], error) {
+		func(ctx context.Context, _ escrow.Actor, in *ModulePath) (*reply[[]client.Deposit], error) {
 			list, err := a.Deposits.List(ctx, in.Arrangement, in.Module)
 			if err != nil {
 				return nil, err
@@ -62,7 +63,7 @@ func (a *api) deposits() {
 		})
 	route(a, op{method: http.MethodGet, path: "/arrangements/{arrangement}/modules/{module}/deposits/{number}/receipt", id: "deposit-receipt",
 		summary: "The receipt of a deposit, verifiable offline", action: escrow.ReadDeposits},
-		func(ctx context.Context, _ escrow.Actor, in *depositPath) (*reply[client.Receipt], error) {
+		func(ctx context.Context, _ escrow.Actor, in *DepositPath) (*reply[client.Receipt], error) {
 			r, err := a.Deposits.Receipt(ctx, in.Arrangement, in.Module, in.Number)
 			if err != nil {
 				return nil, err
@@ -71,7 +72,7 @@ func (a *api) deposits() {
 		})
 	route(a, op{method: http.MethodPost, path: "/arrangements/{arrangement}/modules/{module}/sync", id: "request-sync",
 		summary: "Ask for a pull deposit now", action: escrow.RequestSync, status: http.StatusAccepted},
-		func(ctx context.Context, actor escrow.Actor, in *modulePath) (*struct{}, error) {
+		func(ctx context.Context, actor escrow.Actor, in *ModulePath) (*struct{}, error) {
 			return nil, a.Deposits.RequestSync(ctx, actor, in.Arrangement, in.Module)
 		})
 }

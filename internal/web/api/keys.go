@@ -24,7 +24,7 @@ const keyBody = 24 << 20
 
 func (a *api) keys() {
 	type contactInput struct {
-		arrangementPath
+		ArrangementPath
 		Body client.Contact
 	}
 	route(a, op{method: http.MethodPost, path: "/arrangements/{arrangement}/contacts", id: "add-contact", summary: "Pin the self-signed contact card of a person",
@@ -37,7 +37,7 @@ func (a *api) keys() {
 			return answer(contact(c)), nil
 		})
 	route(a, op{method: http.MethodGet, path: "/arrangements/{arrangement}/contacts", id: "list-contacts", summary: "The pinned contact cards", action: escrow.ReadArrangement},
-		func(ctx context.Context, _ escrow.Actor, in *arrangementPath) (*reply[[]client.Contact], error) {
+		func(ctx context.Context, _ escrow.Actor, in *ArrangementPath) (*reply[[]client.Contact], error) {
 			list, err := a.Keys.Contacts(ctx, in.Arrangement)
 			if err != nil {
 				return nil, err
@@ -49,7 +49,7 @@ func (a *api) keys() {
 			return answer(out), nil
 		})
 	type publishInput struct {
-		arrangementPath
+		ArrangementPath
 		Body client.NewEpoch
 	}
 	route(a, op{method: http.MethodPost, path: "/arrangements/{arrangement}/epochs", id: "publish-epoch", summary: "Publish what a dealer made on their own machine",
@@ -65,12 +65,12 @@ func (a *api) keys() {
 			}
 			return answer(epoch(e, nil)), nil
 		})
-	type compartmentPath struct {
-		arrangementPath
+	type CompartmentPath struct {
+		ArrangementPath
 		Compartment string `path:"compartment" maxLength:"128"`
 	}
 	route(a, op{method: http.MethodGet, path: "/arrangements/{arrangement}/compartments/{compartment}/epochs", id: "list-epochs", summary: "The epochs of a compartment", action: escrow.ReadArrangement},
-		func(ctx context.Context, _ escrow.Actor, in *compartmentPath) (*reply[[]client.Epoch], error) {
+		func(ctx context.Context, _ escrow.Actor, in *CompartmentPath) (*reply[[]client.Epoch], error) {
 			list, accepted, err := a.Keys.Epochs(ctx, in.Arrangement, in.Compartment)
 			if err != nil {
 				return nil, err
@@ -82,7 +82,7 @@ func (a *api) keys() {
 			return answer(out), nil
 		})
 	type packagePath struct {
-		compartmentPath
+		CompartmentPath
 		Epoch int `path:"epoch" minimum:"1"`
 	}
 	route(a, op{method: http.MethodGet, path: "/arrangements/{arrangement}/compartments/{compartment}/epochs/{epoch}/package", id: "fetch-package",
@@ -95,7 +95,7 @@ func (a *api) keys() {
 			return answer(client.SharePackage{Trustee: p.Trustee, Person: p.Person, Sealed: string(p.Sealed)}), nil
 		})
 	type acceptInput struct {
-		arrangementPath
+		ArrangementPath
 		Body client.Signed
 	}
 	route(a, op{method: http.MethodPost, path: "/arrangements/{arrangement}/acceptances", id: "accept-share", summary: "A trustee's signed word that its share is good",

@@ -33,11 +33,11 @@ type Content interface {
 	Size() int64
 }
 
-// rawBody gives a handler the request body as it arrives, unbuffered.
-type rawBody struct{ reader io.Reader }
+// StreamBody gives a handler the request body as it arrives, unbuffered.
+type StreamBody struct{ reader io.Reader }
 
 // Resolve implements huma.Resolver.
-func (b *rawBody) Resolve(ctx huma.Context) []error {
+func (b *StreamBody) Resolve(ctx huma.Context) []error {
 	b.reader = ctx.BodyReader()
 	_ = ctx.SetReadDeadline(time.Time{}) // a large object takes as long as it takes; the connection's idle limits still hold
 	return nil
@@ -45,9 +45,9 @@ func (b *rawBody) Resolve(ctx huma.Context) []error {
 
 func (a *api) objects() {
 	type putInput struct {
-		modulePath
+		ModulePath
 		Name string `path:"name" minLength:"64" maxLength:"64" doc:"lower-case hex SHA-256 of the body"`
-		rawBody
+		StreamBody
 	}
 	type stored struct {
 		Size int64 `json:"size"`
@@ -62,7 +62,7 @@ func (a *api) objects() {
 			return answer(stored{size}), nil
 		})
 	type namePath struct {
-		modulePath
+		ModulePath
 		Name string `path:"name" minLength:"64" maxLength:"64"`
 	}
 	route(a, op{method: http.MethodGet, path: "/arrangements/{arrangement}/modules/{module}/objects/{name}/size", id: "stat-object",
@@ -76,7 +76,7 @@ func (a *api) objects() {
 		})
 	route(a, op{method: http.MethodGet, path: "/arrangements/{arrangement}/modules/{module}/state", id: "get-state",
 		summary: "The depositor's own sealed sync state", action: escrow.MakeDeposit},
-		func(ctx context.Context, _ escrow.Actor, in *modulePath) (*huma.StreamResponse, error) {
+		func(ctx context.Context, _ escrow.Actor, in *ModulePath) (*huma.StreamResponse, error) {
 			c, err := a.Objects.State(ctx, in.Arrangement, in.Module)
 			if err != nil {
 				return nil, err
@@ -84,7 +84,7 @@ func (a *api) objects() {
 			return serve(c), nil
 		})
 	type fetchPath struct {
-		arrangementPath
+		ArrangementPath
 		Name string `path:"name" minLength:"64" maxLength:"64"`
 	}
 	route(a, op{method: http.MethodGet, path: "/arrangements/{arrangement}/objects/{name}", id: "get-object",
