@@ -168,26 +168,32 @@ func (e Entry) Act() (*Act, error) {
 // an act, belongs to another place in the ledger, or does not match the
 // commitment.
 func (e Entry) Check() error {
+	_, err := e.checkedAct()
+	return err
+}
+
+// checkedAct is Check and Act in one reading; a closed entry has no act.
+func (e Entry) checkedAct() (*Act, error) {
 	if !e.Open() {
 		if e.Salt != nil {
-			return &Fault{Index: e.Index, What: "the payload is gone but its salt is not"}
+			return nil, &Fault{Index: e.Index, What: "the payload is gone but its salt is not"}
 		}
-		return nil
+		return nil, nil
 	}
 	if len(e.Salt) != SaltSize {
-		return &Fault{Index: e.Index, What: fmt.Sprintf("the salt has %d bytes, want %d", len(e.Salt), SaltSize)}
+		return nil, &Fault{Index: e.Index, What: fmt.Sprintf("the salt has %d bytes, want %d", len(e.Salt), SaltSize)}
 	}
 	if Commit(e.Salt, e.Payload) != e.Commitment {
-		return &Fault{Index: e.Index, What: "the payload and salt do not match the commitment"}
+		return nil, &Fault{Index: e.Index, What: "the payload and salt do not match the commitment"}
 	}
 	a, err := ParseAct(e.Payload)
 	if err != nil {
-		return &Fault{Index: e.Index, What: err.Error()}
+		return nil, &Fault{Index: e.Index, What: err.Error()}
 	}
 	if a.Index != e.Index {
-		return &Fault{Index: e.Index, What: fmt.Sprintf("the payload belongs to entry %d", a.Index)}
+		return nil, &Fault{Index: e.Index, What: fmt.Sprintf("the payload belongs to entry %d", a.Index)}
 	}
-	return nil
+	return a, nil
 }
 
 // Commit returns the commitment of an entry: SHA-256 over the salt followed

@@ -19,44 +19,42 @@ type Audit struct {
 	closed   map[int64]struct{} // closed entries whose erasure was not seen yet
 }
 
-// Add checks the next entry. Its error is a [*Fault].
-func (a *Audit) Add(e Entry) error {
+// Add checks the next entry and returns its act, nil when it is closed. Its
+// error is a [*Fault].
+func (a *Audit) Add(e Entry) (*Act, error) {
 	if e.Index != a.frontier.Size() {
-		return &Fault{Index: a.frontier.Size(), What: fmt.Sprintf("in its place stands entry %d", e.Index)}
+		return nil, &Fault{Index: a.frontier.Size(), What: fmt.Sprintf("in its place stands entry %d", e.Index)}
 	}
-	if err := e.Check(); err != nil {
-		return err
+	act, err := e.checkedAct()
+	if err != nil {
+		return nil, err
 	}
-	if !e.Open() {
+	switch {
+	case act == nil:
 		if a.closed == nil {
 			a.closed = make(map[int64]struct{})
 		}
 		a.closed[e.Index] = struct{}{}
-	} else {
-		a.open++
-		if err := a.explain(e); err != nil {
-			return err
+	case act.Kind == ActErased:
+		if err := a.explain(act); err != nil {
+			return nil, err
 		}
+		a.open++
+	default:
+		a.open++
 	}
 	a.frontier.Push(tlog.RecordHash(e.Commitment[:]))
-	return nil
+	return act, nil
 }
 
 // explain takes note of an erasure.
-func (a *Audit) explain(e Entry) error {
-	act, err := e.Act()
-	if err != nil {
-		return &Fault{Index: e.Index, What: err.Error()}
-	}
-	if act.Kind != ActErased {
-		return nil
-	}
+func (a *Audit) explain(act *Act) error {
 	var erasure Erasure
-	if err := json.Unmarshal(act.Data, &erasure); err != nil || erasure.Index < 0 || erasure.Index >= e.Index {
-		return &Fault{Index: e.Index, What: "it records the erasure of no earlier entry"}
+	if err := json.Unmarshal(act.Data, &erasure); err != nil || erasure.Index < 0 || erasure.Index >= act.Index {
+		return &Fault{Index: act.Index, What: "it records the erasure of no earlier entry"}
 	}
 	if _, ok := a.closed[erasure.Index]; !ok {
-		return &Fault{Index: erasure.Index, What: fmt.Sprintf("entry %d records its erasure, and the content is there", e.Index)}
+		return &Fault{Index: erasure.Index, What: fmt.Sprintf("entry %d records its erasure, and the content is there", act.Index)}
 	}
 	delete(a.closed, erasure.Index)
 	a.erased++
@@ -125,7 +123,7 @@ func VerifyExport(entries iter.Seq2[Entry, error], signed []byte, policy Policy,
 		if a.Size() == c.Size {
 			return nil, &Fault{Index: c.Size, What: fmt.Sprintf("it follows the last entry of the ledger of size %d that was signed", c.Size)}
 		}
-		if err := a.Add(e); err != nil {
+		if _, err := a.Add(e); err != nil {
 			return nil, err
 		}
 		if err := a.match(want); err != nil {

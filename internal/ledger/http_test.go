@@ -22,7 +22,7 @@ import (
 // HTTP, checks every entry against the checkpoint, and verifies a proof.
 func TestIndependentClientMirrorsTheLedger(t *testing.T) {
 	onEachEngine(t, func(t *testing.T, e *engine) {
-		size := 70_000 // three levels of tiles
+		size := 66_000 // three levels of tiles
 		if e.dialect == ledger.Postgres || testing.Short() {
 			size = 3_000
 		}

@@ -192,10 +192,11 @@ func (v *verifier) checkLeaf(ctx context.Context, r row) error {
 	if !bytes.Equal(hash[:], r.hash) {
 		return fault("the hash does not match the commitment")
 	}
-	if err := v.audit.Add(r.Entry); err != nil {
+	act, err := v.audit.Add(r.Entry)
+	if err != nil {
 		return err
 	}
-	if err := r.checkColumns(); err != nil {
+	if err := r.checkColumns(act); err != nil {
 		return fault("%v", err)
 	}
 	if err := v.fold(ctx, index, hash); err != nil {
@@ -205,16 +206,12 @@ func (v *verifier) checkLeaf(ctx context.Context, r row) error {
 }
 
 // checkColumns compares the columns drawn from the payload with it.
-func (r row) checkColumns() error {
-	if !r.Open() {
+func (r row) checkColumns(a *evidence.Act) error {
+	if a == nil {
 		if r.kind.Valid || r.arrangement.Valid || r.atMicros.Valid {
 			return errors.New("the content was erased and kind, arrangement or time were not")
 		}
 		return nil
-	}
-	a, err := r.Act()
-	if err != nil {
-		return err
 	}
 	switch {
 	case r.kind.String != a.Kind || !r.kind.Valid:
