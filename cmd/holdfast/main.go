@@ -16,6 +16,13 @@ import (
 type cli struct {
 	JSON bool `help:"Write results as JSON for machines." name:"json"`
 
+	Key       keyCmd       `cmd:"" help:"Make and show the keys of a person."`
+	Ceremony  ceremonyCmd  `cmd:"" help:"Deal the release key of a compartment to its trustees, or pass it on to others."`
+	Share     shareCmd     `cmd:"" help:"Check and accept a trustee's share."`
+	Statement statementCmd `cmd:"" help:"Write an approval statement without a server."`
+	Approve   approveCmd   `cmd:"" help:"Approve a release: seal your share to its recipients."`
+	Combine   combineCmd   `cmd:"" help:"Put a release key together from the trustees' shares."`
+
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
 

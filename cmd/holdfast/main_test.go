@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -19,8 +20,16 @@ func TestMain(m *testing.M) {
 // TestScripts runs every CLI behaviour, failures included: one .txtar per
 // verb under testdata/script.
 func TestScripts(t *testing.T) {
+	evidence, err := filepath.Abs("../../evidence")
+	if err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
-		Dir:                 "testdata/script",
+		Dir: "testdata/script",
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("EVIDENCE", evidence) // published vectors and combine.py
+			return nil
+		},
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 	})
