@@ -20,14 +20,15 @@ func TestMain(m *testing.M) {
 // TestScripts runs every CLI behaviour, failures included: one .txtar per
 // verb under testdata/script.
 func TestScripts(t *testing.T) {
-	evidence, err := filepath.Abs("../../evidence")
+	root, err := filepath.Abs("../..")
 	if err != nil {
 		t.Fatal(err)
 	}
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(env *testscript.Env) error {
-			env.Setenv("EVIDENCE", evidence) // published vectors and combine.py
+			env.Setenv("EVIDENCE", filepath.Join(root, "evidence")) // published vectors and combine.py
+			env.Setenv("EXAMPLES", filepath.Join(root, "examples", "agreements"))
 			return nil
 		},
 		RequireExplicitExec: true,

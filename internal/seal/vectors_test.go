@@ -492,3 +492,21 @@ func writeDocuments(t *testing.T, out *ceremonyVector, m *evidence.KeyManifest, 
 		out.Approvals = append(out.Approvals, name)
 	}
 }
+
+// TestFormatsPageNamesWhatTheCodeUses keeps docs/formats.md from drifting.
+func TestFormatsPageNamesWhatTheCodeUses(t *testing.T) {
+	page, err := os.ReadFile("../../docs/formats.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, word := range []string{
+		evidence.PedersenH, evidence.ContactFormat, evidence.KeysFormat, evidence.ShareFormat, evidence.AcceptanceFormat,
+		evidence.StatementFormat, evidence.ApprovalFormat, evidence.PlanFormat, evidence.DealingFormat, evidence.SubShareFormat,
+		evidence.NamespaceKeys, evidence.NamespaceAcceptance, evidence.NamespaceApproval, evidence.NamespaceDeposit, evidence.NamespaceContact, evidence.NamespaceReshare,
+		"holdfast/v1/release-identity", "holdfast/v1/pedersen-h", "mlkem768x25519",
+	} {
+		if !bytes.Contains(page, []byte(word)) {
+			t.Errorf("docs/formats.md does not say %s", word)
+		}
+	}
+}
