@@ -57,9 +57,30 @@ type GitSummary struct {
 // RefChange is one classified change of a ref.
 type RefChange struct {
 	Ref  string `json:"ref"`
-	Kind string `json:"kind"` // new, fast_forward, rewound, rewritten, deleted, tag_moved, head_moved
+	Kind string `json:"kind"` // see [RefNew] and the others
 	Old  string `json:"old,omitempty"`
 	New  string `json:"new,omitempty"`
+}
+
+// The kinds of change of a ref.
+const (
+	RefNew         = "new"          // it was not there before
+	RefFastForward = "fast_forward" // the old tip is an ancestor of the new one
+	RefRewound     = "rewound"      // the new tip is an ancestor of the old one: commits were taken off
+	RefRewritten   = "rewritten"    // neither is an ancestor of the other
+	RefDeleted     = "deleted"      // it is gone
+	RefTagMoved    = "tag_moved"    // a tag, which should stand still, names something else
+	RefHeadMoved   = "head_moved"   // HEAD names another ref, or another commit when detached
+)
+
+// TakesAway reports whether the change takes something away from what was
+// there before, so that those who depend on the source should look at it.
+func (c RefChange) TakesAway() bool {
+	switch c.Kind {
+	case RefRewound, RefRewritten, RefDeleted, RefTagMoved:
+		return true
+	}
+	return false
 }
 
 // Check says who verified the deposit's content before it was sealed for

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"holdfast/evidence"
@@ -309,12 +310,12 @@ func rewrittenHistory(changes []evidence.RefChange) map[string]any {
 	var grave []evidence.RefChange
 	lost := 0
 	for _, c := range changes {
-		switch c.Kind {
-		case "rewritten", "rewound", "deleted", "tag_moved":
-			grave = append(grave, c)
-			if c.Kind == "deleted" && len(c.Ref) > 10 && c.Ref[:10] == "refs/tags/" {
-				lost++
-			}
+		if !c.TakesAway() {
+			continue
+		}
+		grave = append(grave, c)
+		if c.Kind == evidence.RefDeleted && strings.HasPrefix(c.Ref, "refs/tags/") {
+			lost++
 		}
 	}
 	if len(grave) == 0 {

@@ -16,26 +16,6 @@ import (
 	"holdfast/internal/intake/git/object"
 )
 
-// The kinds of change, as in evidence.RefChange.
-const (
-	New         = "new"          // the ref was not there before
-	FastForward = "fast_forward" // the old tip is an ancestor of the new one
-	Rewound     = "rewound"      // the new tip is an ancestor of the old one: commits were taken off
-	Rewritten   = "rewritten"    // neither is an ancestor of the other
-	Deleted     = "deleted"      // the ref is gone
-	TagMoved    = "tag_moved"    // a tag, which should stand still, names something else
-	HeadMoved   = "head_moved"   // HEAD names another ref, or another commit when detached
-)
-
-// Grave reports whether a kind of change takes away what was there before.
-func Grave(kind string) bool {
-	switch kind {
-	case Rewound, Rewritten, Deleted, TagMoved:
-		return true
-	}
-	return false
-}
-
 // Ancestry answers from the commits of all deposits, the newest included.
 type Ancestry interface {
 	// IsAncestor reports whether old is reachable from new by parents; an id
@@ -59,10 +39,10 @@ func Classify(ctx context.Context, a Ancestry, before, after Snapshot) ([]eviden
 	for i < len(before.Refs) || j < len(after.Refs) {
 		switch {
 		case j == len(after.Refs) || i < len(before.Refs) && before.Refs[i].Name < after.Refs[j].Name:
-			out = append(out, change(before.Refs[i].Name, Deleted, before.Refs[i].OID, object.OID{}))
+			out = append(out, change(before.Refs[i].Name, evidence.RefDeleted, before.Refs[i].OID, object.OID{}))
 			i++
 		case i == len(before.Refs) || after.Refs[j].Name < before.Refs[i].Name:
-			out = append(out, change(after.Refs[j].Name, New, object.OID{}, after.Refs[j].OID))
+			out = append(out, change(after.Refs[j].Name, evidence.RefNew, object.OID{}, after.Refs[j].OID))
 			j++
 		default:
 			if before.Refs[i].OID != after.Refs[j].OID {
@@ -95,18 +75,18 @@ func change(name, kind string, before, after object.OID) evidence.RefChange {
 // moved classifies a ref that names something else than before.
 func moved(ctx context.Context, a Ancestry, before, after object.Ref) (string, error) {
 	if strings.HasPrefix(after.Name, "refs/tags/") {
-		return TagMoved, nil
+		return evidence.RefTagMoved, nil
 	}
 	old, new := commit(before), commit(after)
 	forward, err := a.IsAncestor(ctx, old, new)
 	if err != nil || forward {
-		return FastForward, err
+		return evidence.RefFastForward, err
 	}
 	back, err := a.IsAncestor(ctx, new, old)
 	if err != nil || back {
-		return Rewound, err
+		return evidence.RefRewound, err
 	}
-	return Rewritten, nil
+	return evidence.RefRewritten, nil
 }
 
 // commit is what a ref stands for in history: the target of an annotated tag.
@@ -133,5 +113,5 @@ func head(before, after Snapshot) (evidence.RefChange, bool) {
 	if old == new || old == "" || new == "" { // a protocol that does not tell is no move
 		return evidence.RefChange{}, false
 	}
-	return evidence.RefChange{Ref: "HEAD", Kind: HeadMoved, Old: old, New: new}, true
+	return evidence.RefChange{Ref: "HEAD", Kind: evidence.RefHeadMoved, Old: old, New: new}, true
 }

@@ -54,14 +54,14 @@ func TestClassify(t *testing.T) {
 	}
 	s := func(n int) string { return id(n).String() }
 	want := []evidence.RefChange{
-		{Ref: "refs/heads/back", Kind: history.Rewound, Old: s(3), New: s(1)},
-		{Ref: "refs/heads/feature/x", Kind: history.New, New: s(2)},
-		{Ref: "refs/heads/gone", Kind: history.Deleted, Old: s(1)},
-		{Ref: "refs/heads/master", Kind: history.FastForward, Old: s(2), New: s(3)},
-		{Ref: "refs/heads/turned", Kind: history.Rewritten, Old: s(3), New: s(9)},
-		{Ref: "refs/tags/v1", Kind: history.TagMoved, Old: s(1), New: s(2)},
-		{Ref: "refs/tags/v2", Kind: history.Deleted, Old: s(1)},
-		{Ref: "HEAD", Kind: history.HeadMoved, Old: "refs/heads/master", New: "refs/heads/main"},
+		{Ref: "refs/heads/back", Kind: evidence.RefRewound, Old: s(3), New: s(1)},
+		{Ref: "refs/heads/feature/x", Kind: evidence.RefNew, New: s(2)},
+		{Ref: "refs/heads/gone", Kind: evidence.RefDeleted, Old: s(1)},
+		{Ref: "refs/heads/master", Kind: evidence.RefFastForward, Old: s(2), New: s(3)},
+		{Ref: "refs/heads/turned", Kind: evidence.RefRewritten, Old: s(3), New: s(9)},
+		{Ref: "refs/tags/v1", Kind: evidence.RefTagMoved, Old: s(1), New: s(2)},
+		{Ref: "refs/tags/v2", Kind: evidence.RefDeleted, Old: s(1)},
+		{Ref: "HEAD", Kind: evidence.RefHeadMoved, Old: "refs/heads/master", New: "refs/heads/main"},
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
@@ -80,7 +80,7 @@ func TestTagThatABranchNames(t *testing.T) {
 	before := history.Snapshot{Refs: []object.Ref{{Name: "refs/heads/r", OID: id(11), Peeled: id(1)}}}
 	after := history.Snapshot{Refs: []object.Ref{{Name: "refs/heads/r", OID: id(12), Peeled: id(2)}}}
 	got, err := history.Classify(t.Context(), g, before, after)
-	if err != nil || len(got) != 1 || got[0].Kind != history.FastForward {
+	if err != nil || len(got) != 1 || got[0].Kind != evidence.RefFastForward {
 		t.Errorf("%v, %v", got, err)
 	}
 }
