@@ -373,6 +373,32 @@ func CheckReshared(old Old, planBytes []byte, dealings []Signed, document []byte
 	return m, nil
 }
 
+// CheckSuccessor checks what anybody can see of a resharing without its plan
+// and dealings: that the new manifest follows the old one, opens the same
+// deposits, and commits to the same secret in every part.
+func CheckSuccessor(old, successor *evidence.KeyManifest) error {
+	bad := func(format string, args ...any) error {
+		return escrow.Errorf(escrow.Invalid, "key manifest of %s, epoch %d: "+format, append([]any{successor.Compartment, successor.Epoch}, args...)...).
+			WithHint("derive it again with 'holdfast ceremony reshare manifest'")
+	}
+	switch {
+	case successor.Arrangement != old.Arrangement || successor.Compartment != old.Compartment || successor.Epoch <= old.Epoch:
+		return bad("it does not follow epoch %d of %s", old.Epoch, old.Compartment)
+	case successor.Previous != old.Set:
+		return bad("it was reshared from set %s, not from %s", short(successor.Previous), short(old.Set))
+	case successor.Recipient != old.Recipient || successor.IdentityEpoch != old.IdentityEpoch:
+		return bad("a resharing keeps the release key, this is another one")
+	case len(successor.Parts) != len(old.Parts):
+		return bad("it has %d parts, the old one %d", len(successor.Parts), len(old.Parts))
+	}
+	for i, p := range successor.Parts {
+		if p.Name != old.Parts[i].Name || p.Commitments[0] != old.Parts[i].Commitments[0] {
+			return bad("part %s does not keep its secret", p.Name)
+		}
+	}
+	return nil
+}
+
 // CombineReshare opens the sub-shares for one person of a new trustee, checks
 // each against its dealing and adds them up to the trustee's new share. An
 // old trustee whose sub-share does not fit is named.

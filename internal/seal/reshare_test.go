@@ -113,6 +113,26 @@ func TestReshareKeepsTheIdentity(t *testing.T) {
 		_, err := seal.Combine(to.offered(t, "t1"), manifest)
 		wantCode(t, err, escrow.BelowQuorum, "1 of 2")
 	}
+	if err := seal.CheckSuccessor(from.dealt.Manifest, r.manifest); err != nil {
+		t.Error(err)
+	}
+	stranger := newScene(t, 3, 5, 2).deal(t).dealt.Manifest
+	for name, edit := range map[string]func(*evidence.KeyManifest){
+		"another set":       func(m *evidence.KeyManifest) { m.Previous = stranger.Set },
+		"another recipient": func(m *evidence.KeyManifest) { m.Recipient = stranger.Recipient },
+		"another secret": func(m *evidence.KeyManifest) {
+			m.Parts = slices.Clone(m.Parts)
+			m.Parts[1].Commitments = stranger.Parts[1].Commitments
+		},
+		"a part less":  func(m *evidence.KeyManifest) { m.Parts = m.Parts[:1] },
+		"an old epoch": func(m *evidence.KeyManifest) { m.Epoch = 1 },
+	} {
+		m := *r.manifest
+		edit(&m)
+		if escrow.CodeOf(seal.CheckSuccessor(from.dealt.Manifest, &m)) != escrow.Invalid {
+			t.Errorf("%s follows", name)
+		}
+	}
 	// Old shares are refused in the new set, and stay valid in the old one.
 	_, err := seal.Combine(from.offered(t, "t1", "t2", "t5"), r.manifest)
 	wantCode(t, err, escrow.Conflict, "set")
