@@ -4,5 +4,6 @@
 //
 // It does no I/O, keeps no state and takes time and randomness for the
 // sharing as arguments. It may depend on the standard library, evidence,
-// escrow, age and circl only. (age draws its own file keys from crypto/rand.)
+// escrow, age, circl, and x/crypto/ssh for the type of a signing key. (age
+// draws its own file keys from crypto/rand.)
 package seal
