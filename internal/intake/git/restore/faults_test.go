@@ -370,3 +370,27 @@ func TestHostileDeposits(t *testing.T) {
 		t.Errorf("%v, %v", entries, err)
 	}
 }
+
+// TestHostileTree: a commit that would write into .git is restored as it was
+// deposited, reported, and not checked out.
+func TestHostileTree(t *testing.T) {
+	t.Parallel()
+	d := newDepositor(t, object.SHA1)
+	d.commit("a", "a\n")
+	blob := parseRefs(t, object.SHA1, d.git("rev-parse", "HEAD:a")+" x")[0].OID.Bytes()
+	object := func(kind, content string) string {
+		return strings.TrimSpace(gitIn(t, d.dir, strings.NewReader(content), "hash-object", "-t", kind, "-w", "--literally", "--stdin"))
+	}
+	hooks := object("tree", "100755 post-checkout\x00"+string(blob))
+	raw := parseRefs(t, d.format, hooks+" x")[0].OID.Bytes()
+	git := object("tree", "40000 hooks\x00"+string(raw))
+	raw = parseRefs(t, d.format, git+" x")[0].OID.Bytes()
+	root := object("tree", "40000 .git\x00"+string(raw))
+	d.git("update-ref", "refs/heads/main", d.git("commit-tree", "-m", "hostile", root))
+	d.deposit(true)
+	refuse(t, restore.Options{Deposits: d.deposits(1), WorkTree: true}, escrow.Damaged, "HEAD cannot be checked out")
+	report, _ := d.rebuilt(1, false)
+	if len(report.Findings) != 1 || !strings.Contains(report.Findings[0].Text, "hasDotgit") {
+		t.Errorf("findings: %v", report.Findings)
+	}
+}
