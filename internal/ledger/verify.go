@@ -52,6 +52,9 @@ type Report struct {
 // one state of the database throughout: a read transaction, on PostgreSQL a
 // REPEATABLE READ one. The memory used does not grow with the ledger.
 func Verify(ctx context.Context, q Tx, o VerifyOptions, each func(Entry) error) (*Report, error) {
+	if o.Policy.Log == nil {
+		return nil, escrow.Errorf(escrow.Internal, "ledger: verification without the ledger's key")
+	}
 	v := &verifier{tx: q, options: o}
 	report, err := v.run(ctx, each)
 	if fault, ok := errors.AsType[*evidence.Fault](err); ok {
@@ -65,18 +68,15 @@ type verifier struct {
 	tx          Tx
 	options     VerifyOptions
 	audit       evidence.Audit
-	checkpoints []checkpoint
-	want        []wanted       // ascending by size
-	level       [8][]tlog.Hash // hashes of the tile being filled, per level
-	tiles       map[int]int64  // complete tiles per level
+	want        []wanted                // ascending by size
+	checkpoints int                     // stored ones
+	badPoint    error                   // what the first bad checkpoint or pin is; entries are reported before it
+	level       [tileLevels][]tlog.Hash // hashes of the tile being filled, per level
+	tiles       [tileLevels]int64       // complete tiles per level
 }
 
-// checkpoint is a row of ledger_checkpoint.
-type checkpoint struct {
-	size      int64
-	note      []byte
-	witnesses int64
-}
+// tileLevels of height 8 reach every 63-bit size.
+const tileLevels = 8
 
 // wanted is a root the ledger must have had at a size, and who says so.
 type wanted struct {
@@ -93,12 +93,9 @@ func (v *verifier) run(ctx context.Context, each func(Entry) error) (*Report, er
 		}
 		return nil, fmt.Errorf("ledger: read head: %w", err)
 	}
-	if err := v.readCheckpoints(ctx); err != nil {
+	if err := v.readPoints(ctx); err != nil {
 		return nil, err
 	}
-	v.collectWanted()
-	v.tiles = make(map[int]int64)
-
 	if err := v.entries(ctx, each); err != nil {
 		return nil, err
 	}
@@ -106,14 +103,14 @@ func (v *verifier) run(ctx context.Context, each func(Entry) error) (*Report, er
 		func() error { return v.checkHead(size, edge) },
 		v.checkErasures,
 		v.checkWanted,
-		v.checkCheckpoints,
+		func() error { return v.badPoint },
 		func() error { return v.checkTileCount(ctx) },
 	} {
 		if err := check(); err != nil {
 			return nil, err
 		}
 	}
-	r := &Report{Size: v.audit.Size(), Root: v.audit.Root(), Erased: v.audit.Erased(), Checkpoints: len(v.checkpoints)}
+	r := &Report{Size: v.audit.Size(), Root: v.audit.Root(), Erased: v.audit.Erased(), Checkpoints: v.checkpoints}
 	for _, n := range v.tiles {
 		r.Tiles += n
 	}
@@ -340,8 +337,12 @@ func (v *verifier) checkTileCount(ctx context.Context) error {
 		if err := rows.Scan(&level, &n); err != nil {
 			return fmt.Errorf("ledger: count tiles: %w", err)
 		}
-		if n != v.tiles[level] {
-			return &evidence.Fault{Index: -1, What: fmt.Sprintf("level %d has %d tiles, the entries make up %d", level, n, v.tiles[level])}
+		want := int64(0)
+		if level >= 0 && level < tileLevels {
+			want = v.tiles[level]
+		}
+		if n != want {
+			return &evidence.Fault{Index: -1, What: fmt.Sprintf("level %d has %d tiles, the entries make up %d", level, n, want)}
 		}
 	}
 	if err := rows.Err(); err != nil {
@@ -350,64 +351,57 @@ func (v *verifier) checkTileCount(ctx context.Context) error {
 	return nil
 }
 
-func (v *verifier) readCheckpoints(ctx context.Context) error {
+// readPoints checks the stored checkpoints and the pins by themselves, and
+// lists the roots to compare on the way. Of a checkpoint only its root is
+// kept: every cosigned one is stored, so there may be many.
+func (v *verifier) readPoints(ctx context.Context) error {
 	rows, err := v.tx.QueryContext(ctx, `SELECT size, note, witnesses FROM ledger_checkpoint ORDER BY size`)
 	if err != nil {
 		return fmt.Errorf("ledger: read checkpoints: %w", err)
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var c checkpoint
-		if err := rows.Scan(&c.size, &c.note, &c.witnesses); err != nil {
+		var size, witnesses int64
+		var signed []byte
+		if err := rows.Scan(&size, &signed, &witnesses); err != nil {
 			return fmt.Errorf("ledger: read checkpoints: %w", err)
 		}
-		v.checkpoints = append(v.checkpoints, c)
+		who := fmt.Sprintf("the stored checkpoint of size %d", size)
+		c, err := v.checkCheckpoint(size, signed, witnesses)
+		if err != nil && v.badPoint == nil {
+			v.badPoint = &evidence.Fault{Index: -1, What: who + ": " + err.Error()}
+		}
+		if err == nil {
+			v.want = append(v.want, wanted{evidence.NewPin(c), who})
+		}
+		v.checkpoints++
 	}
 	if err := rows.Err(); err != nil {
 		return fmt.Errorf("ledger: read checkpoints: %w", err)
 	}
-	return nil
-}
-
-// collectWanted lists the roots to compare on the way. A stored checkpoint
-// that cannot be believed is left to checkCheckpoints.
-func (v *verifier) collectWanted() {
-	policy := v.options.Policy
-	policy.Required = 0
-	for _, row := range v.checkpoints {
-		if c, err := policy.Open(row.note); err == nil && c.Size == row.size {
-			v.want = append(v.want, wanted{evidence.NewPin(c), fmt.Sprintf("the stored checkpoint of size %d", c.Size)})
-		}
-	}
 	for _, p := range v.options.Pins {
+		if origin := v.options.Policy.Log.Name(); p.Origin != origin && v.badPoint == nil {
+			v.badPoint = &evidence.Fault{Index: -1, What: fmt.Sprintf("the pin of size %d is of another ledger, %s", p.Size, p.Origin)}
+		}
 		v.want = append(v.want, wanted{p, fmt.Sprintf("the pin of size %d", p.Size)})
 	}
 	slices.SortStableFunc(v.want, func(a, b wanted) int { return cmp.Compare(a.Size, b.Size) })
+	return nil
 }
 
-func (v *verifier) checkCheckpoints() error {
+func (v *verifier) checkCheckpoint(size int64, signed []byte, witnesses int64) (evidence.Checkpoint, error) {
 	policy := v.options.Policy
 	policy.Required = 0
-	for _, row := range v.checkpoints {
-		fault := func(what string) error {
-			return &evidence.Fault{Index: -1, What: fmt.Sprintf("the stored checkpoint of size %d: %s", row.size, what)}
-		}
-		c, err := policy.Open(row.note)
-		if err != nil {
-			return fault(err.Error())
-		}
-		if c.Size != row.size {
-			return fault(fmt.Sprintf("it states size %d", c.Size))
-		}
-		// Three lines of text, an empty one and the ledger's own signature.
-		if n := int64(bytes.Count(row.note, []byte("\n"))) - 5; n != row.witnesses {
-			return fault(fmt.Sprintf("it has %d cosignatures, recorded are %d", n, row.witnesses))
-		}
+	c, err := policy.Open(signed)
+	if err != nil {
+		return c, err
 	}
-	for _, p := range v.options.Pins {
-		if p.Origin != policy.Log.Name() {
-			return &evidence.Fault{Index: -1, What: fmt.Sprintf("the pin of size %d is of another ledger, %s", p.Size, p.Origin)}
-		}
+	if c.Size != size {
+		return c, fmt.Errorf("it states size %d", c.Size)
 	}
-	return nil
+	// Three lines of text, an empty one and the ledger's own signature.
+	if n := int64(bytes.Count(signed, []byte("\n"))) - 5; n != witnesses {
+		return c, fmt.Errorf("it has %d cosignatures, recorded are %d", n, witnesses)
+	}
+	return c, nil
 }
