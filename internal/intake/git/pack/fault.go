@@ -1,9 +1,12 @@
 package pack
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strings"
 
+	"holdfast/internal/escrow"
 	"holdfast/internal/intake/git/object"
 )
 
@@ -56,4 +59,43 @@ func (e *MissingError) Error() string {
 		b.WriteString(", ...")
 	}
 	return b.String()
+}
+
+// ThinError says that deltas of a pack build on objects it does not hold.
+// errors.As finds it in what [Check] returns.
+type ThinError struct {
+	Base   object.OID // the first such object
+	Deltas int        // how many deltas were left
+}
+
+func (e *ThinError) Error() string { return "object " + e.Base.String() + " is not in the pack" }
+
+const (
+	hintDamaged = "the pack was damaged on its way or at its source; deposit again, and run git fsck at the source if it happens again"
+	hintMissing = "the source left objects out; run git fsck --connectivity-only there"
+)
+
+// damaged makes the error for bytes that are not what a pack is made of.
+func damaged(format string, args ...any) *escrow.Error {
+	return escrow.Errorf(escrow.Damaged, format, args...).WithHint(hintDamaged)
+}
+
+// place names an entry of the pack.
+func (c *checker) place(i int) string {
+	return fmt.Sprintf("object %d of %d at byte %d of the pack", i+1, c.n, c.offsets[i])
+}
+
+// broken gives err the place of the entry it was found in. Errors that have a
+// code already, and those of a cancelled context, say all there is to say.
+func (c *checker) broken(i int, err error) error {
+	if _, ok := errors.AsType[*escrow.Error](err); ok || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return damaged("%s (%s): %w", c.place(i), c.kinds[i], err)
+}
+
+// tooLarge says which limit an entry passes.
+func (c *checker) tooLarge(i int, what string, size, limit int64) error {
+	return escrow.Errorf(escrow.Invalid, "%s: %s of %d bytes, more than the %d allowed", c.place(i), what, size, limit).
+		WithHint("if the repository is meant to hold objects of this size, raise the limit")
 }

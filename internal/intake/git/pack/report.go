@@ -25,31 +25,37 @@ type Options struct {
 
 	// MemoryBudget is the memory to plan with, in bytes; 0 means
 	// [DefaultMemoryBudget]. The tables (about 60 bytes an object) are taken
-	// first, caches get the rest. A delta whose base and result together are
-	// larger than the rest is still resolved, with the memory that takes.
+	// first, caches get the rest, at least 16 MiB. A delta whose base and
+	// result together are larger than the rest is still resolved, with the
+	// memory that takes; such deltas wait for each other.
 	MemoryBudget int64
 
-	Workers int // goroutines that resolve deltas; 0 means one per processor, at most 4
+	Workers int // goroutines that hash objects; 0 means one per processor, at most 4
 }
 
-// DefaultMemoryBudget keeps a process that does nothing else under 200 MiB:
-// the Go runtime lets the heap grow to twice what is in use.
-const DefaultMemoryBudget = 88 << 20
+// DefaultMemoryBudget keeps a process that does nothing else well under
+// 200 MiB for repositories of up to a million objects.
+const DefaultMemoryBudget = 112 << 20
 
 // Limits bound what a hostile pack can make the check do. A zero field means
 // its default.
 type Limits struct {
 	Objects int64 // objects in the pack; default 50 million
-	Object  int64 // size of one object, in bytes; default 16 GiB
-	Delta   int64 // size of one object that is a delta or has deltas on it, in bytes; default 512 MiB, beyond which Git makes no deltas
-	Total   int64 // size of all objects together, in bytes; default 2 TiB
+	Object  int64 // bytes of one object; default 16 GiB
+	Delta   int64 // bytes of an object that is a delta or has deltas on it; default 512 MiB, beyond which Git makes no deltas
+	Parsed  int64 // bytes of a commit, tree or tag; default 128 MiB
+	Total   int64 // bytes of all objects together; default 64 GiB and a thousand times the pack
+	Outside int64 // ids that are named and not in the pack; default 4 million
 }
 
-func (l Limits) orDefault() Limits {
+func (l Limits) orDefault(packSize int64) Limits {
 	for _, f := range []struct {
 		value *int64
 		def   int64
-	}{{&l.Objects, 50_000_000}, {&l.Object, 16 << 30}, {&l.Delta, 512 << 20}, {&l.Total, 2 << 40}} {
+	}{
+		{&l.Objects, 50_000_000}, {&l.Object, 16 << 30}, {&l.Delta, 512 << 20}, {&l.Parsed, 128 << 20},
+		{&l.Total, 64<<30 + 1000*packSize}, {&l.Outside, 4_000_000},
+	} {
 		if *f.value <= 0 {
 			*f.value = f.def
 		}
@@ -71,13 +77,12 @@ type Report struct {
 	IDs   IDs   // the pack's distinct objects
 	Graph Graph // the pack's commits and their parents
 
-	// Submodules and LFS list what the objects of this pack name but a Git
-	// pack never holds, sorted, at most [MaxListed] each. The counts are of
-	// all of them.
+	// Submodules and LFS are what the objects of this pack name but a Git
+	// pack never holds. Of submodules at most [MaxListed] are listed, by
+	// path; SubmoduleCount counts all. LFS lists every content once, by OID.
 	Submodules     []Submodule
 	SubmoduleCount int
 	LFS            []LFSPointer
-	LFSCount       int
 
 	// Warnings are oddities that stock Git reads but git fsck complains of;
 	// at most [MaxListed], WarningCount counts all.
@@ -85,7 +90,7 @@ type Report struct {
 	WarningCount int
 }
 
-// MaxListed is how many submodules, LFS pointers or warnings a report lists.
+// MaxListed is how many submodules or warnings a report lists.
 const MaxListed = 10_000
 
 // Submodule is a commit of another repository that a tree names.
@@ -174,11 +179,10 @@ func (l IDs) All() iter.Seq2[int, object.OID] {
 
 // Graph holds commits and their parents without pointers.
 type Graph struct {
-	Commits  []uint32 // places in IDs, ascending
-	Starts   []uint32 // for each commit where its parents begin in Parents, and one more for the end
-	Parents  []uint32 // places in IDs, or len(IDs) + place in Outside
-	Outside  IDs      // parents that are not in the pack
-	packSize int
+	Commits []uint32 // places in IDs, ascending
+	Starts  []uint32 // for each commit where its parents begin in Parents, and one more for the end
+	Parents []uint32 // places in IDs, or len(IDs) + place in Outside
+	Outside IDs      // parents that are not in the pack
 }
 
 // NewGraph returns the graph of parents over ids. Each commit must be in ids.
@@ -194,7 +198,7 @@ func NewGraph(ids IDs, parents map[object.OID][]object.OID) Graph {
 		}
 	}
 	sort.Slice(commits, func(i, j int) bool { return commits[i].Compare(commits[j]) < 0 })
-	g := Graph{Outside: NewIDs(ids.Format(), outside), packSize: ids.Len()}
+	g := Graph{Outside: NewIDs(ids.Format(), outside)}
 	for _, c := range commits {
 		at, ok := ids.Find(c)
 		if !ok {
