@@ -59,6 +59,7 @@ type DB struct {
 	listener *pgxpool.Pool // PostgreSQL only: one connection that waits for jobs
 	log      *ledger.Log
 	tables   map[string]*table
+	turn     chan struct{} // holds a token while an Update of this process runs
 }
 
 // Open connects, brings the schema up to date and opens the ledger. A database
@@ -71,7 +72,7 @@ func Open(ctx context.Context, c Config) (*DB, error) {
 	if c.Connections <= 0 {
 		c.Connections = 8
 	}
-	db := &DB{engine: SQLite, tables: tables()}
+	db := &DB{engine: SQLite, tables: tables(), turn: make(chan struct{}, 1)}
 	connect := db.openSQLite
 	if c.URL != "" {
 		db.engine, connect = Postgres, db.openPostgres
@@ -161,6 +162,8 @@ const maxTries = 5
 // act is refused and rolled back; one that did nothing needs none.
 //
 // fn may run several times and must have no effects outside the transaction.
+// All other writers wait for it, so it neither waits for a network or a disk
+// nor calls Update itself.
 // When Update returns nil, state and acts are durable. When it returns an
 // error, nothing was written, but for one case: a connection lost during the
 // commit gives code Unavailable and leaves open which; what guards against
@@ -180,6 +183,14 @@ func (db *DB) Update(ctx context.Context, fn func(*Tx) ([]escrow.Act, error)) ([
 }
 
 func (db *DB) update(ctx context.Context, fn func(*Tx) ([]escrow.Act, error)) ([]evidence.Entry, error) {
+	// Those that wait for their turn do so without a connection, of which
+	// readers would soon find none left.
+	select {
+	case db.turn <- struct{}{}:
+		defer func() { <-db.turn }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 	tx, err := db.writer.BeginTx(ctx, nil)
 	if err != nil {
 		return nil, fmt.Errorf("database: begin: %w", err)

@@ -56,7 +56,12 @@ func Engines(t *testing.T, test func(t *testing.T, open func(testing.TB) *Databa
 // SQLite opens a new database in a directory of its own.
 func SQLite(t testing.TB) *Database {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "holdfast.db")
+	return SQLiteAt(t, filepath.Join(t.TempDir(), "holdfast.db"))
+}
+
+// SQLiteAt opens a database in a file of the test's choice.
+func SQLiteAt(t testing.TB, path string) *Database {
+	t.Helper()
 	d := openConfig(t, store.Config{Path: path})
 	d.Raw = handle(t, "sqlite", "file:"+path+"?_pragma=busy_timeout(5000)&_pragma=ignore_check_constraints(1)")
 	return d

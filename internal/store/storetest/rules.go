@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"holdfast/evidence"
 	"holdfast/internal/escrow"
@@ -317,6 +318,52 @@ func testNoWriteSkew(t *testing.T, d *Database) {
 	wg.Wait()
 	d.wantSize(t, 1)
 	d.mustVerify(t)
+}
+
+// A slow writer and a crowd behind it keep nobody from reading, and who gives
+// up waiting has written nothing.
+func testReadersDoNotWait(t *testing.T, d *Database) {
+	inside, release := make(chan struct{}), make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		_, err := d.TryUpdate(t.Context(), "x", func(ctx context.Context, tx *store.Tx) error {
+			close(inside)
+			<-release
+			return tx.PutSetting(ctx, "slow", "1")
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	})
+	<-inside
+	waiting, cancel := context.WithCancel(t.Context())
+	var gaveUp atomic.Int32
+	for range 20 {
+		wg.Go(func() {
+			if _, err := d.TryUpdate(waiting, "x", func(ctx context.Context, tx *store.Tx) error { return tx.PutSetting(ctx, "crowd", "1") }); err != nil {
+				gaveUp.Add(1)
+			}
+		})
+	}
+	for range 50 {
+		ctx, done := context.WithTimeout(t.Context(), 10*time.Second)
+		err := d.View(ctx, func(tx *store.Tx) error { _, err := tx.Settings(ctx); return err })
+		done()
+		if err != nil {
+			t.Errorf("a reader behind writers: %v", err)
+			break
+		}
+	}
+	cancel()
+	for gaveUp.Load() < 20 {
+		time.Sleep(time.Millisecond)
+	}
+	close(release)
+	wg.Wait()
+	d.wantSize(t, 1)
+	if d.setting(t, "slow") != "1" || d.setting(t, "crowd") != "" {
+		t.Error("the slow writer's setting is not the only one")
+	}
 }
 
 func testOneDepositWins(t *testing.T, d *Database) {

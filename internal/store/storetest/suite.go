@@ -40,6 +40,7 @@ func Run(t *testing.T, open func(testing.TB) *Database) {
 		{"rows of an act", testRowsOfAnAct},
 		{"concurrent writers", testConcurrentWriters},
 		{"no write skew", testNoWriteSkew},
+		{"readers do not wait", testReadersDoNotWait},
 		{"one deposit wins", testOneDepositWins},
 		{"proof and checkpoint", testProofAndCheckpoint},
 		{"entry about", testEntryAbout},
