@@ -41,7 +41,7 @@ func Parse(name string, data []byte) (*Agreement, Problems) {
 	}
 	a := &Agreement{}
 	b := bind.Bind(name, root, a)
-	a.bound = b
+	a.index()
 	c := &checker{a: a, b: b, problems: b.Problems}
 	if c.problems.Any(problem.Error) {
 		c.add(problem.Note, "", problem.Pos{}, "form-first", "", "references, quorums, conditions and tests are checked once these are mended")
@@ -112,22 +112,30 @@ func Refusal(problems Problems) error {
 		WithHint("run holdfast agreement check on the file; it lists them all")
 }
 
+// index prepares the look-up of parties and licences by id. The first of two
+// with the same id counts; the checks refuse the second.
+func (a *Agreement) index() {
+	a.parties, a.licences = map[string]int{}, map[string]int{}
+	for i := len(a.Parties) - 1; i >= 0; i-- {
+		a.parties[a.Parties[i].ID] = i
+	}
+	for i := len(a.Licences) - 1; i >= 0; i-- {
+		a.licences[a.Licences[i].ID] = i
+	}
+}
+
 // Party returns the party with the id, or nil.
 func (a *Agreement) Party(id string) *Party {
-	for i := range a.Parties {
-		if a.Parties[i].ID == id {
-			return &a.Parties[i]
-		}
+	if i, ok := a.parties[id]; ok {
+		return &a.Parties[i]
 	}
 	return nil
 }
 
 // Licence returns the licence with the id, or nil.
 func (a *Agreement) Licence(id string) *LicenceGrant {
-	for i := range a.Licences {
-		if a.Licences[i].ID == id {
-			return &a.Licences[i]
-		}
+	if i, ok := a.licences[id]; ok {
+		return &a.Licences[i]
 	}
 	return nil
 }

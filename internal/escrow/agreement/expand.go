@@ -21,6 +21,8 @@ type Expanded struct {
 	Events       []EventInstance
 	Parts        []PartInstance
 	ServiceLevel []SLAInstance
+
+	compartments map[string]int // by id
 }
 
 // Compartment is what is opened together.
@@ -103,19 +105,27 @@ type SLAInstance struct {
 // Expand writes every for_each out. An agreement that [Parse] returned
 // always expands.
 func (a *Agreement) Expand() *Expanded {
-	e := &Expanded{Arrangement: a.ID}
+	e := &Expanded{Arrangement: a.ID, compartments: map[string]int{}}
 	for _, p := range a.Parties {
 		e.Parties = append(e.Parties, escrow.Party{ID: p.ID, Role: escrow.Role(p.Role), Name: p.Name})
 	}
 	for _, k := range a.Keys {
-		a.each(k.ForEach, func(instance string) { e.Compartments = append(e.Compartments, a.compartment(k, instance)) })
+		a.each(k.ForEach, func(instance string) {
+			c := a.compartment(k, instance)
+			e.compartments[c.ID] = len(e.Compartments)
+			e.Compartments = append(e.Compartments, c)
+		})
 	}
 	for i := range a.Modules {
 		base, _ := a.Modules[i].Base()
 		a.each(base.ForEach, func(instance string) { e.Modules = append(e.Modules, a.module(&a.Modules[i], instance)) })
 	}
+	instances := map[string][]int{} // of a stage, as indices into e.Stages
 	for _, s := range a.Release.Stages {
-		a.each(s.ForEach, func(instance string) { e.Stages = append(e.Stages, a.stage(s, instance, e)) })
+		a.each(s.ForEach, func(instance string) {
+			instances[s.ID] = append(instances[s.ID], len(e.Stages))
+			e.Stages = append(e.Stages, a.stage(s, instance, e))
+		})
 	}
 	for _, s := range e.Stages {
 		for _, id := range s.Opens {
@@ -134,7 +144,7 @@ func (a *Agreement) Expand() *Expanded {
 		c.Recipients = slices.Compact(c.Recipients)
 	}
 	for _, ev := range a.Release.Events {
-		a.each(ev.ForEach, func(instance string) { e.Events = append(e.Events, a.event(ev, instance, e)) })
+		a.each(ev.ForEach, func(instance string) { e.Events = append(e.Events, a.event(ev, instance, e, instances)) })
 	}
 	for _, p := range a.parts() {
 		a.each(p.ForEach, func(instance string) { e.Parts = append(e.Parts, a.part(p, instance)) })
@@ -149,12 +159,11 @@ func (a *Agreement) Expand() *Expanded {
 
 // Compartment returns the compartment with the id, or nil.
 func (e *Expanded) Compartment(id string) *Compartment {
-	for i := range e.Compartments {
-		if e.Compartments[i].ID == id {
-			return &e.Compartments[i]
-		}
+	i, ok := e.compartments[id]
+	if !ok {
+		return nil
 	}
-	return nil
+	return &e.Compartments[i]
 }
 
 // Module returns the module with the id, or nil.
@@ -241,9 +250,11 @@ func resolve(id, instance string) string {
 // in order. claimant resolves to nobody: there is none yet.
 func (a *Agreement) partyIDs(names []string, instance string) []string {
 	var out []string
+	seen := map[string]bool{}
 	add := func(ids ...string) {
 		for _, id := range ids {
-			if !has(out, id) {
+			if !seen[id] {
+				seen[id] = true
 				out = append(out, id)
 			}
 		}
@@ -360,7 +371,7 @@ func (a *Agreement) stage(s Stage, instance string, e *Expanded) StageInstance {
 	return out
 }
 
-func (a *Agreement) event(ev Event, instance string, e *Expanded) EventInstance {
+func (a *Agreement) event(ev Event, instance string, e *Expanded, instances map[string][]int) EventInstance {
 	out := EventInstance{
 		ID: instanceID(ev.ID, instance), Event: ev.ID, Instance: instance, When: ev.When,
 		Evidence: slices.Clone(ev.Evidence), Decide: ev.Decide, Cure: ev.Cure, Contest: ev.Contest,
@@ -373,8 +384,8 @@ func (a *Agreement) event(ev Event, instance string, e *Expanded) EventInstance 
 		out.Instance = ev.For
 	}
 	for _, id := range ev.Stages {
-		for _, s := range e.Stages {
-			if s.Stage == id && a.concerns(out.Instance, s.Instance) {
+		for _, i := range instances[id] {
+			if s := &e.Stages[i]; a.concerns(out.Instance, s.Instance) {
 				out.Stages = append(out.Stages, s.ID)
 			}
 		}

@@ -17,7 +17,12 @@ func reserved() []string {
 
 // names collects what the agreement declares and refuses a name given twice.
 func (c *checker) names() {
-	c.ids = map[string]map[string]problem.Pos{}
+	c.ids, c.templates = map[string]map[string]problem.Pos{}, map[string]Set{}
+	for _, k := range c.a.Keys {
+		if name, own := strings.CutSuffix(k.Compartment, "/self"); own {
+			c.templates[name] = k.ForEach
+		}
+	}
 	for _, l := range c.b.Leaves {
 		if l.ID == "" {
 			continue
@@ -45,7 +50,7 @@ func (c *checker) names() {
 	for i, p := range c.a.Parties {
 		for _, w := range reserved() {
 			if p.ID == w && string(p.Role) != w {
-				c.fail(bind.Join(bind.At("parties", i), "id"), "reserved", "choose another id", "%q has a meaning of its own and cannot be the id of a party that is %s", w, p.Role)
+				c.fail(bind.Join(bind.At("parties", i), "id"), "reserved", "choose another id", "%q has a meaning of its own and cannot be the id of a party with the role %s", w, p.Role)
 			}
 		}
 	}
@@ -61,6 +66,9 @@ func (c *checker) references() {
 	for _, l := range c.b.Leaves {
 		if len(l.Ref) > 0 {
 			c.reference(l)
+		}
+		if c.full() {
+			return
 		}
 	}
 }
@@ -140,14 +148,7 @@ func (c *checker) compartmentInstance(l bind.Leaf) {
 }
 
 // template returns the set a compartment is declared for each of, or "".
-func (c *checker) template(name string) Set {
-	for _, k := range c.a.Keys {
-		if k.Compartment == name+"/self" {
-			return k.ForEach
-		}
-	}
-	return ""
-}
+func (c *checker) template(name string) Set { return c.templates[name] }
 
 // scope returns the set that self ranges over at path.
 func (c *checker) scope(path string) (Set, bool) {
@@ -157,47 +158,11 @@ func (c *checker) scope(path string) (Set, bool) {
 			i = 0
 		}
 		path = path[:i]
-		if c.b.Has(bind.Join(path, "for_each")) {
-			return c.setAt(path), true
+		if set, ok := c.b.Scopes[path]; ok {
+			return Set(set), true
 		}
 	}
 	return "", false
-}
-
-// setAt returns the for_each of the entry at path.
-func (c *checker) setAt(path string) Set {
-	for i := range c.a.Modules {
-		base, kind := c.a.Modules[i].Base()
-		if base != nil && path == bind.Join(bind.At("modules", i), string(kind)) {
-			return base.ForEach
-		}
-	}
-	for i := range c.a.Keys {
-		if path == bind.At("keys", i) {
-			return c.a.Keys[i].ForEach
-		}
-	}
-	for i := range c.a.Parts {
-		if path == bind.At("parts", i) {
-			return c.a.Parts[i].ForEach
-		}
-	}
-	for i := range c.a.SLA {
-		if path == bind.At("sla", i) {
-			return c.a.SLA[i].ForEach
-		}
-	}
-	for i := range c.a.Release.Stages {
-		if path == bind.At("release.stages", i) {
-			return c.a.Release.Stages[i].ForEach
-		}
-	}
-	for i := range c.a.Release.Events {
-		if path == bind.At("release.events", i) {
-			return c.a.Release.Events[i].ForEach
-		}
-	}
-	return ""
 }
 
 func firstPart(id string) string {

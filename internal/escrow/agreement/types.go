@@ -31,7 +31,7 @@ type Agreement struct {
 	App      Application       `key:"application,required" doc:"The application everything is about."`
 	Parties  []Party           `key:"parties,required" doc:"The organisations and persons with a role. One of them is the supplier, at least one a beneficiary."`
 	Mandates []Authority       `key:"authority" doc:"Who may do what for a party, from when until when, on what proof." later:"authority checks"`
-	Parts    []Part            `key:"parts" doc:"The parts the text consists of: each has its own parties, readers, term and signatures. A party signs and sees only its parts."`
+	Parts    []Part            `key:"parts" doc:"The parts the text consists of: each has its own parties, readers, term and signatures. A party signs and sees only its parts." later:"signing and documents"`
 	Rights   []Right           `key:"rights" doc:"The legal grounds on which somebody may use an access or a material. A password is not a right." later:"the rights register"`
 	Hosts    []HostUndertaking `key:"host_undertakings" doc:"What a host has promised for the time after a release." later:"the yearly re-confirmation"`
 	Hosting  *Hosting          `key:"hosting" doc:"The account structure that stands in for the undertakings of a host that signs nothing, and where things are." later:"access probes"`
@@ -54,7 +54,7 @@ type Agreement struct {
 	Export   *ExportControl    `key:"export_control" doc:"Export classification of the material." later:"the screening of recipients"`
 	Cover    *Liability        `key:"liability" doc:"Caps and insurance." later:"terms and reminders"`
 
-	bound *bind.Bound
+	parties, licences map[string]int // by id; see index
 }
 
 // Language is a two-letter language code.

@@ -91,18 +91,18 @@ type Stage struct {
 	ForEach    Set             `key:"for_each" doc:"One stage for each member of the set, with its own case."`
 	Opens      []string        `key:"opens,list" ref:"compartment" doc:"Compartments it opens. A stage that opens nothing only tells, or pays."`
 	To         []string        `key:"to,list" ref:"party =self =claimant =operator" doc:"For whom they are opened: a party, self, claimant, or operator (every party in that role)."`
-	Pays       []string        `key:"pays,list" ref:"party module" doc:"Who is paid, or which hosting payments are taken over."`
-	By         string          `key:"by" ref:"party" doc:"Whose people approve a stage that opens nothing."`
+	Pays       []string        `key:"pays,list" ref:"party module" doc:"Who is paid, or which hosting payments are taken over." later:"the full release procedure"`
+	By         string          `key:"by" ref:"party" doc:"Whose people approve a stage that opens nothing." later:"the full release procedure"`
 	Approvals  *int            `key:"approvals" doc:"How many approvals it takes. Default: the quorum of what it opens, else 0."`
-	Audience   []string        `key:"audience,list" ref:"party =beneficiaries =self =claimant =operator" doc:"Who is told; beneficiaries means each by itself. Default: those it opens for, the supplier and the agent."`
+	Audience   []string        `key:"audience,list" ref:"party =beneficiaries =self =claimant =operator" doc:"Who is told; beneficiaries means each by itself. Default: those it opens for, the supplier and the agent." later:"the full release procedure"`
 	Reversible bool            `key:"reversible" doc:"It can be undone."`
 	WayBack    string          `key:"way_back" is:"text" doc:"How it is undone."`
-	Longest    quantity.Period `key:"longest" doc:"How long it lasts at most."`
-	Extend     *Extension      `key:"extend" doc:"How it can be made to last longer."`
-	Decide     Decide          `key:"decide" doc:"Who decides that it goes ahead. Default people; automatic only when reversible."`
-	Requires   []string        `key:"requires,list" enum:"use_terms confidentiality processing_terms fees_paid recipient_screened" doc:"What the recipient must have accepted or done first."`
+	Longest    quantity.Period `key:"longest" doc:"How long it lasts at most." later:"the full release procedure"`
+	Extend     *Extension      `key:"extend" doc:"How it can be made to last longer." later:"the full release procedure"`
+	Decide     Decide          `key:"decide" doc:"Who decides that it goes ahead. Default people; automatic only when reversible." later:"the full release procedure"`
+	Requires   []string        `key:"requires,list" enum:"use_terms confidentiality processing_terms fees_paid recipient_screened" doc:"What the recipient must have accepted or done first." later:"the full release procedure"`
 	Rights     []string        `key:"rights,list" ref:"right" doc:"The rights it rests on."`
-	Cure       quantity.Period `key:"cure" doc:"Its own cure period, instead of the event's."`
+	Cure       quantity.Period `key:"cure" doc:"Its own cure period, instead of the event's." later:"the full release procedure"`
 	Contest    quantity.Period `key:"contest" doc:"Its own contest period, instead of the event's."`
 	Note       string          `key:"note" is:"text" doc:"Remark."`
 }
@@ -118,14 +118,14 @@ type Event struct {
 	ID         string          `key:"id,required" is:"id" id:"event" doc:"Id of the event."`
 	ForEach    Set             `key:"for_each" doc:"One event for each member of the set; the condition says self."`
 	For        string          `key:"for" ref:"party licence" doc:"The one beneficiary or licence it concerns: only its instances of the stages are run."`
-	When       string          `key:"when,required" is:"expression" doc:"The condition: a CEL expression over facts. It opens a case when it is true; unknown is not true."`
+	When       string          `key:"when,required" is:"expression" doc:"The condition: a CEL expression over facts. It opens a case when it is true; unknown is not true." later:"the watching of facts: until then people open the cases"`
 	Evidence   []Evidence      `key:"evidence,required,list" doc:"What must prove it; all of it."`
-	AcceptAlso []Evidence      `key:"accept_also,list" doc:"What is accepted in its place."`
-	Decide     Decide          `key:"decide" doc:"Who decides that the stages begin. Default people; automatic only with public_register or measured evidence and reversible stages."`
-	Cure       quantity.Period `key:"cure" doc:"How long the supplier has to put it right. Default none."`
+	AcceptAlso []Evidence      `key:"accept_also,list" doc:"What is accepted in its place." later:"the full release procedure"`
+	Decide     Decide          `key:"decide" doc:"Who decides that the stages begin. Default people; automatic only with public_register or measured evidence and reversible stages." later:"the full release procedure"`
+	Cure       quantity.Period `key:"cure" doc:"How long the supplier has to put it right. Default none." later:"the full release procedure"`
 	Contest    quantity.Period `key:"contest" doc:"How long it can be contested. Default none."`
-	Within     quantity.Period `key:"approvals_within" doc:"How soon the approvals must be given."`
-	Rapid      bool            `key:"rapid" doc:"It cannot wait for office hours."`
+	Within     quantity.Period `key:"approvals_within" doc:"How soon the approvals must be given." later:"the full release procedure"`
+	Rapid      bool            `key:"rapid" doc:"It cannot wait for office hours." later:"the full release procedure"`
 	Warning    bool            `key:"warning_only" doc:"It only warns: its stages open and pay nothing."`
 	Stages     []string        `key:"stages,required,list" ref:"stage" doc:"The stages it leads to, in order."`
 	WhyNot     string          `key:"why_not_insolvency_alone" is:"text" doc:"Why the condition asks for more than insolvency, and on whose advice."`

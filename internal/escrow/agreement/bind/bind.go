@@ -39,15 +39,24 @@ type Bound struct {
 	File     string
 	Problems problem.List
 	Places   map[string]Place
+	Texts    map[string]*yamltext.Node // the expressions, by path
 	Leaves   []Leaf
 	Later    []Later
+	Scopes   map[string]string // what for_each says, by the path of the entry that has it
+
+	types map[reflect.Type][]field
 }
+
+// maxProblems ends the search for more: nobody mends a thousand at once, and
+// each one costs a search for what was meant.
+const maxProblems = 100
 
 // Bind reads node into the struct that into points at. Problems are
 // collected, not returned one at a time: the values of keys that are wrong
 // stay zero.
 func Bind(file string, node *yamltext.Node, into any) *Bound {
-	b := &Bound{File: file, Places: map[string]Place{}}
+	b := &Bound{File: file, Places: map[string]Place{}, Texts: map[string]*yamltext.Node{},
+		Scopes: map[string]string{}, types: map[reflect.Type][]field{}}
 	b.Places[""] = Place{Key: node.Pos, Value: node.Pos}
 	b.value(reflect.ValueOf(into).Elem(), node, "", field{})
 	return b
@@ -93,6 +102,18 @@ func Join(path, key string) string {
 // At appends an index to a path.
 func At(path string, i int) string { return path + "[" + strconv.Itoa(i) + "]" }
 
+// Full reports whether enough problems have been found.
+func (b *Bound) Full() bool { return len(b.Problems) >= maxProblems }
+
+func (b *Bound) fieldsOf(t reflect.Type) []field {
+	fs, ok := b.types[t]
+	if !ok {
+		fs = fields(t)
+		b.types[t] = fs
+	}
+	return fs
+}
+
 func (b *Bound) fail(path string, pos problem.Pos, rule, hint, format string, args ...any) {
 	b.Problems = append(b.Problems, problem.Problem{
 		File: b.File, Pos: pos, Path: path, Severity: problem.Error, Rule: rule,
@@ -101,6 +122,9 @@ func (b *Bound) fail(path string, pos problem.Pos, rule, hint, format string, ar
 }
 
 func (b *Bound) value(v reflect.Value, n *yamltext.Node, path string, f field) {
+	if b.Full() {
+		return
+	}
 	if n.IsNull() {
 		b.fail(path, n.Pos, "no-value", "give it a value or remove the key", "%s has no value", orDocument(path))
 		return
@@ -139,10 +163,13 @@ func (b *Bound) object(v reflect.Value, n *yamltext.Node, path string) {
 		b.fail(path, n.Pos, "wrong-kind", "write keys and values here", "%s takes a mapping, not %s", orDocument(path), n.Kind)
 		return
 	}
-	fs := fields(v.Type())
+	fs := b.fieldsOf(v.Type())
 	seen := map[string]bool{}
 	for _, nf := range n.Fields {
 		i := slices.IndexFunc(fs, func(f field) bool { return f.key == nf.Key })
+		if i < 0 && b.Full() {
+			return
+		}
 		if i < 0 {
 			b.fail(Join(path, nf.Key), nf.Pos, "unknown-key", problem.DidYouMean(nf.Key, keysOf(fs)), "unknown key %q in %s", nf.Key, orDocument(path))
 			continue
@@ -163,9 +190,14 @@ func (b *Bound) object(v reflect.Value, n *yamltext.Node, path string) {
 	}
 	for _, f := range fs {
 		if f.required && !seen[f.key] {
-			b.fail(Join(path, f.key), n.Pos, "missing-key", "add it: "+f.doc, "the key %q is missing in %s", f.key, orDocument(path))
+			b.fail(Join(path, f.key), n.Pos, "missing-key", "add it: "+firstSentence(f.doc), "the key %q is missing in %s", f.key, orDocument(path))
 		}
 	}
+}
+
+func firstSentence(doc string) string {
+	text, _, _ := strings.Cut(doc, ". ")
+	return strings.TrimSuffix(text, ".")
 }
 
 func (b *Bound) list(v reflect.Value, n *yamltext.Node, path string, f field) {
@@ -249,14 +281,11 @@ func (b *Bound) number(v reflect.Value, n *yamltext.Node, path string, f field) 
 func (b *Bound) text(v reflect.Value, n *yamltext.Node, path string, f field) {
 	q, isQuantity := v.Interface().(Quantity)
 	truth := slices.Contains(f.enum, n.Text) && (n.Text == "true" || n.Text == "false")
-	if what := Reading(n); what != "" && !truth {
-		// A date is read as a date by everybody; only where text is meant
-		// must it be quoted.
-		if !isQuantity || set(v, n.Text).Valid() != nil {
-			v.SetString("")
-			b.fail(path, n.Pos, "ambiguous", fmt.Sprintf("quote this: %q", n.Text), "readers of YAML take %s for %s", n.Text, what)
-			return
-		}
+	// A quantity has a grammar of its own, which decides; where any text is
+	// possible, one that YAML readers take for something else must be quoted.
+	if what := Reading(n); what != "" && !truth && !isQuantity {
+		b.fail(path, n.Pos, "ambiguous", fmt.Sprintf("quote this: %q", n.Text), "readers of YAML take %s for %s", n.Text, what)
+		return
 	}
 	text := strings.TrimRight(n.Text, "\n")
 	if len(f.enum) > 0 {
@@ -275,6 +304,12 @@ func (b *Bound) text(v reflect.Value, n *yamltext.Node, path string, f field) {
 		return
 	}
 	v.SetString(text)
+	if f.is == "expression" {
+		b.Texts[path] = n
+	}
+	if f.key == "for_each" {
+		b.Scopes[strings.TrimSuffix(strings.TrimSuffix(path, "for_each"), ".")] = text
+	}
 	if f.id != "" || len(f.ref) > 0 {
 		b.Leaves = append(b.Leaves, Leaf{Path: path, Pos: n.Pos, Text: text, ID: f.id, Ref: f.ref})
 	}

@@ -30,7 +30,9 @@ func tree(v reflect.Value) (any, bool) {
 	case reflect.Struct:
 		out := map[string]any{}
 		for _, f := range fields(v.Type()) {
-			if sub, ok := tree(v.FieldByIndex(f.index)); ok {
+			// A required key is kept even when it is empty: the tree must
+			// read as the same text again.
+			if sub, ok := tree(v.FieldByIndex(f.index)); ok || f.required && sub != nil {
 				out[f.key] = sub
 			}
 		}

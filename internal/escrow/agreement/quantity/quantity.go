@@ -22,6 +22,9 @@ type Grammar struct {
 // maxDigits bounds every whole number so that arithmetic cannot overflow.
 const maxDigits = 9
 
+// maxCounted bounds what has to be counted off on a calendar.
+const maxCounted = 2000
+
 // digits splits a plain whole number off the front of s: no sign, no leading
 // zero, at most maxDigits digits.
 func digits(s string) (n int64, rest string, ok bool) {
@@ -68,11 +71,18 @@ func (Period) Grammar() Grammar {
 // Split returns the number and the unit.
 func (p Period) Split() (int64, Unit, error) {
 	n, rest, ok := digits(string(p))
-	if ok {
-		switch u := Unit(rest); u {
-		case Millisecond, Second, Minute, Hour, Day, Week, Month, Year, BusinessDay:
-			return n, u, nil
+	u := Unit(rest)
+	if !ok {
+		u = ""
+	}
+	switch u {
+	case BusinessDay, Month, Year:
+		if n > maxCounted {
+			return 0, "", fmt.Errorf("%q is longer than %d%s", string(p), maxCounted, u)
 		}
+		return n, u, nil
+	case Millisecond, Second, Minute, Hour, Day, Week:
+		return n, u, nil
 	}
 	return 0, "", fmt.Errorf("%q is not %s", string(p), p.Grammar().What)
 }

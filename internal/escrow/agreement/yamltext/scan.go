@@ -98,7 +98,7 @@ func (r *reader) tokens(text string) token.Tokens {
 			return out
 		}
 		if err != nil {
-			r.fail(problem.Pos{}, "yaml-syntax", "check the indentation, brackets and quotes", "%v", err)
+			r.invalid(batch, err)
 			return nil
 		}
 		for _, t := range batch {
@@ -139,6 +139,17 @@ func (r *reader) tokens(text string) token.Tokens {
 	}
 }
 
+// invalid reports a text the scanner cannot cut into tokens.
+func (r *reader) invalid(batch token.Tokens, err error) {
+	for _, t := range batch {
+		if t.Type == token.InvalidType {
+			r.fail(place(t), "yaml-syntax", "check the indentation, brackets and quotes here", "%s", t.Error)
+			return
+		}
+	}
+	r.fail(problem.Pos{}, "yaml-syntax", "check the indentation, brackets and quotes", "%v", err)
+}
+
 // allowed refuses the marks of YAML that are not part of the language.
 func (r *reader) allowed(t *token.Token, at problem.Pos, first bool) bool {
 	switch t.Type {
@@ -154,6 +165,13 @@ func (r *reader) allowed(t *token.Token, at problem.Pos, first bool) bool {
 		r.fail(at, "yaml-key", "write the key as a plain word", "a complex key (?)")
 	case token.DirectiveType:
 		r.fail(at, "yaml-directive", "remove it", "a YAML directive (%%)")
+	case token.SingleQuoteType, token.DoubleQuoteType:
+		// Nearly always a quote that was never closed; and line ends inside
+		// quotes follow rules few people know.
+		if !strings.Contains(strings.TrimSpace(t.Origin), "\n") {
+			return true
+		}
+		r.fail(at, "yaml-quote", "close the quote on its line; write longer text below | or >-", "a quoted text goes over several lines")
 	case token.DocumentEndType:
 		r.fail(at, "yaml-documents", "remove it", "an end of document (...)")
 	case token.DocumentHeaderType:

@@ -60,6 +60,8 @@ type Node struct {
 	Plain  bool    // the scalar was written without quotes
 	Fields []Field // of a mapping, in the order of the text
 	Items  []*Node // of a sequence
+
+	spans []span // where the characters of Text stand, if they can be told
 }
 
 // Field is one key of a mapping with its value.
@@ -159,10 +161,14 @@ func (r *reader) convert(n ast.Node, depth int) *Node {
 		}
 		return out
 	case *ast.LiteralNode:
-		return &Node{Pos: place(n.Start), Text: n.Value.Value}
+		out := &Node{Pos: place(n.Start), Text: n.Value.Value}
+		out.locateBlock(n.Value.GetToken().Origin, n.Start.Type == token.FoldedType)
+		return out
 	case *ast.StringNode, *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.InfinityNode, *ast.NanNode:
 		t := n.GetToken()
-		return &Node{Pos: place(t), Text: t.Value, Plain: t.Type != token.SingleQuoteType && t.Type != token.DoubleQuoteType}
+		out := &Node{Pos: place(t), Text: t.Value, Plain: t.Type != token.SingleQuoteType && t.Type != token.DoubleQuoteType}
+		out.locate(t.Origin)
+		return out
 	case *ast.NullNode:
 		out := &Node{Pos: place(n.Token), Text: n.Token.Value, Plain: true}
 		if n.Token.Type == token.ImplicitNullType {

@@ -1,0 +1,244 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"text/tabwriter"
+
+	"holdfast/internal/escrow"
+	"holdfast/internal/escrow/agreement"
+	"holdfast/internal/escrow/agreement/problem"
+	"holdfast/internal/escrow/agreement/yamltext"
+)
+
+// agreementCmd is the verbs over the text of an agreement. None needs a
+// server.
+type agreementCmd struct {
+	Check     agreementCheckCmd     `cmd:"" help:"Check agreements: print every problem with file, line and column."`
+	Schema    agreementSchemaCmd    `cmd:"" help:"Print the JSON Schema of agreements, for editors."`
+	Canonical agreementCanonicalCmd `cmd:"" help:"Print the canonical JSON that is hashed and signed, and its digest."`
+	Expand    agreementExpandCmd    `cmd:"" help:"Print the modules, compartments, stages, events and parts an agreement comes to."`
+}
+
+type agreementCheckCmd struct {
+	Files []string `arg:"" name:"file" help:"Agreements to check; - reads standard input."`
+	Quiet bool     `help:"Leave the notes out." short:"q"`
+}
+
+// checkReport is the machine-readable result of agreement check.
+type checkReport struct {
+	File     string             `json:"file"`
+	ID       string             `json:"id,omitempty"`
+	Version  int                `json:"version,omitempty"`
+	Digest   string             `json:"digest,omitempty"`
+	OK       bool               `json:"ok"`
+	Problems agreement.Problems `json:"problems"`
+}
+
+func (c agreementCheckCmd) Run(s *streams) error {
+	failed := false
+	reports := []checkReport{}
+	for _, file := range c.Files {
+		data, err := readText(s, file)
+		if err != nil {
+			return err
+		}
+		a, problems := agreement.Parse(file, data)
+		r := checkReport{File: file, OK: a != nil, Problems: agreement.Problems{}}
+		failed = failed || a == nil
+		for _, p := range problems {
+			if !c.Quiet || p.Severity != problem.Note {
+				r.Problems = append(r.Problems, p)
+			}
+		}
+		if a != nil {
+			r.ID, r.Version = a.ID, a.Version
+			if r.Digest, err = a.Digest(); err != nil {
+				return err
+			}
+		}
+		reports = append(reports, r)
+		if !s.json {
+			r.print(s.out, problems)
+		}
+	}
+	if s.json {
+		if err := writeIndented(s.out, reports); err != nil {
+			return err
+		}
+	}
+	if failed {
+		return errFindings
+	}
+	return nil
+}
+
+func (r checkReport) print(w io.Writer, all agreement.Problems) {
+	fmt.Fprint(w, r.Problems)
+	verdict := "passes"
+	if !r.OK {
+		verdict = "does not pass"
+	}
+	fmt.Fprintf(w, "%s: %s: %s, %s, %s\n", r.File, verdict,
+		count(all.Count(problem.Error), "error"), count(all.Count(problem.Warning), "warning"), count(all.Count(problem.Note), "note"))
+	if r.OK {
+		fmt.Fprintf(w, "%s: %s version %d, digest %s\n", r.File, r.ID, r.Version, r.Digest)
+	}
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+type agreementSchemaCmd struct{}
+
+func (agreementSchemaCmd) Run(s *streams) error {
+	schema, err := agreement.Schema()
+	if err != nil {
+		return err
+	}
+	_, err = s.out.Write(schema)
+	return err
+}
+
+type agreementCanonicalCmd struct {
+	File   string `arg:"" help:"The agreement; - reads standard input."`
+	Digest bool   `help:"Print the digest alone."`
+}
+
+func (c agreementCanonicalCmd) Run(s *streams) error {
+	a, err := loadAgreement(s, c.File)
+	if err != nil {
+		return err
+	}
+	canonical, err := a.Canonical()
+	if err != nil {
+		return err
+	}
+	digest, err := a.Digest()
+	if err != nil {
+		return err
+	}
+	switch {
+	case c.Digest:
+		fmt.Fprintln(s.out, digest)
+	case s.json:
+		return writeIndented(s.out, map[string]any{"id": a.ID, "version": a.Version, "digest": digest, "canonical": json.RawMessage(canonical)})
+	default:
+		fmt.Fprintf(s.out, "%s\n", canonical)
+		fmt.Fprintf(s.err, "%s version %d, digest %s\n", a.ID, a.Version, digest)
+	}
+	return nil
+}
+
+type agreementExpandCmd struct {
+	File string `arg:"" help:"The agreement; - reads standard input."`
+}
+
+func (c agreementExpandCmd) Run(s *streams) error {
+	a, err := loadAgreement(s, c.File)
+	if err != nil {
+		return err
+	}
+	e := a.Expand()
+	if s.json {
+		return writeIndented(s.out, e)
+	}
+	w := tabwriter.NewWriter(s.out, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(w, "MODULE\tKIND\tCOMPARTMENT\tSOURCE")
+	for _, m := range e.Modules {
+		source := dash(m.Source.URL)
+		if m.Every > 0 {
+			source += fmt.Sprintf(" every %s", m.Every)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", m.ID, m.Kind, dash(m.Compartment), source)
+	}
+	fmt.Fprintln(w, "\nCOMPARTMENT\tOPENED BY\tFOR\t")
+	for _, k := range e.Compartments {
+		fmt.Fprintf(w, "%s\t%s\t%s\t\n", k.ID, openedBy(k), dash(strings.Join(k.Recipients, ", ")))
+	}
+	fmt.Fprintln(w, "\nSTAGE\tOPENS\tFOR\tAPPROVALS\tTELLS")
+	for _, st := range e.Stages {
+		to := strings.Join(st.To, ", ")
+		if st.ToClaimant {
+			to = strings.TrimPrefix(to+", the claimant", ", ")
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\n", st.ID, dash(strings.Join(st.Opens, ", ")), dash(to), st.Approvals, dash(strings.Join(st.Audience, ", ")))
+	}
+	fmt.Fprintln(w, "\nEVENT\tSTAGES\tEVIDENCE\tDECIDED BY\t")
+	for _, ev := range e.Events {
+		evidence := make([]string, len(ev.Evidence))
+		for i, x := range ev.Evidence {
+			evidence[i] = string(x)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t\n", ev.ID, dash(strings.Join(ev.Stages, ", ")), strings.Join(evidence, ", "), ev.Decide)
+	}
+	fmt.Fprintln(w, "\nPART\tSIGNED BY\tREAD BY\t")
+	for _, p := range e.Parts {
+		fmt.Fprintf(w, "%s\t%s\t%s\t\n", p.ID, strings.Join(p.Parties, ", "), dash(strings.Join(p.Readers, ", ")))
+	}
+	return w.Flush()
+}
+
+func openedBy(k agreement.Compartment) string {
+	if k.OnDemand {
+		return k.Holder + ", on demand"
+	}
+	text := fmt.Sprintf("%d of %s", k.Quorum.Of, strings.Join(k.Quorum.From, ", "))
+	for class, n := range k.Quorum.AtLeast {
+		text += fmt.Sprintf("; at least %d %s (%s)", n, class, strings.Join(k.Quorum.Classes[class], ", "))
+	}
+	return text
+}
+
+func dash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+// readText reads a file, or standard input for "-", up to one byte more than
+// an agreement may have.
+func readText(s *streams, file string) ([]byte, error) {
+	in := s.in
+	if file != "-" {
+		f, err := os.Open(file)
+		if err != nil {
+			return nil, escrow.Wrap(err, escrow.NotFound, "cannot read %s", file).WithHint("check the path")
+		}
+		defer f.Close()
+		in = f
+	}
+	data, err := io.ReadAll(io.LimitReader(in, yamltext.MaxBytes+1))
+	if err != nil {
+		return nil, escrow.Wrap(err, escrow.NotFound, "cannot read %s", file).WithHint("check that it is a file that may be read")
+	}
+	return data, nil
+}
+
+// loadAgreement reads an agreement that must pass.
+func loadAgreement(s *streams, file string) (*agreement.Agreement, error) {
+	data, err := readText(s, file)
+	if err != nil {
+		return nil, err
+	}
+	a, problems := agreement.Parse(file, data)
+	if err := agreement.Refusal(problems); err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+func writeIndented(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}
