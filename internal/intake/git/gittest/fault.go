@@ -358,3 +358,60 @@ func EmptyPack(f object.Format) []byte {
 	pack := binary.BigEndian.AppendUint32([]byte("PACK"), 2)
 	return Reseal(binary.BigEndian.AppendUint32(pack, 0), f.New())
 }
+
+// Switch is a place for a middleware that can be changed while the server
+// runs, so that one client meets a fault and then none.
+type Switch struct{ now atomic.Pointer[Middleware] }
+
+// Set puts the faults in place; none takes them away.
+func (s *Switch) Set(faults ...Middleware) {
+	all := Middleware(func(next http.Handler) http.Handler {
+		for i := len(faults) - 1; i >= 0; i-- {
+			next = faults[i](next)
+		}
+		return next
+	})
+	s.now.Store(&all)
+}
+
+// Middleware is what the server is started with.
+func (s *Switch) Middleware(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := next
+		if m := s.now.Load(); m != nil {
+			h = (*m)(next)
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
+// RewriteRefs changes the lines of a v2 listing, each without its line feed;
+// the answer's lines take their place.
+func RewriteRefs(f func(lines []string) []string) Middleware {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method != http.MethodPost || isFetch(r) {
+				next.ServeHTTP(w, r)
+				return
+			}
+			rec := &recorder{header: make(http.Header), code: http.StatusOK}
+			next.ServeHTTP(rec, r)
+			var lines []string
+			p := wire.NewPacketReader(&rec.body)
+			for {
+				kind, data, err := p.Next()
+				if err != nil || kind != wire.Data {
+					break
+				}
+				lines = append(lines, strings.TrimSuffix(string(data), "\n"))
+			}
+			var out []byte
+			for _, l := range f(lines) {
+				out = wire.AppendPacket(out, l, "\n")
+			}
+			w.Header().Set("Content-Type", rec.header.Get("Content-Type"))
+			w.WriteHeader(rec.code)
+			w.Write(wire.AppendSpecial(out, wire.Flush))
+		})
+	}
+}

@@ -47,6 +47,7 @@ type Conn struct {
 	agent   string
 	scrub   *strings.Replacer
 	carrier transport
+	dog     *watchdog
 	caps    capabilities
 	reading bool // a pack is being read
 }
@@ -62,16 +63,16 @@ func Open(ctx context.Context, e Endpoint, cfg Config) (*Conn, error) {
 	cfg.Limits = cfg.Limits.withDefaults()
 	c := &Conn{target: t, limits: cfg.Limits, agent: cfg.agent(), scrub: e.scrubber()}
 	c.ctx, c.cancel = context.WithCancelCause(ctx)
-	dog := &watchdog{limit: cfg.Limits.Idle, cancel: c.cancel}
+	c.dog = &watchdog{limit: cfg.Limits.Idle, cancel: c.cancel}
 	switch t.scheme {
 	case schemeHTTP, schemeHTTPS:
-		c.carrier = newHTTP(c.ctx, t, e, cfg, dog)
+		c.carrier = newHTTP(c.ctx, t, e, cfg, c.dog)
 	case schemeSSH:
-		c.carrier, err = dialSSH(c.ctx, t, cfg, dog)
+		c.carrier, err = dialSSH(c.ctx, t, cfg, c.dog)
 	case schemeGit:
-		c.carrier, err = dialDaemon(c.ctx, t, cfg, dog)
+		c.carrier, err = dialDaemon(c.ctx, t, cfg, c.dog)
 	case schemeFile:
-		c.carrier, err = startLocal(c.ctx, t, cfg, dog)
+		c.carrier, err = startLocal(c.ctx, t, cfg, c.dog)
 	}
 	if err != nil {
 		err = c.fail("connecting", err)
@@ -88,6 +89,10 @@ func (c *Conn) Close() {
 }
 
 var errClosed = errors.New("the connection is closed")
+
+// Received is the number of bytes that the source's answers had so far,
+// without what HTTP, TLS and SSH put around them.
+func (c *Conn) Received() int64 { return c.dog.received.Load() }
 
 // malformed complains about what the server said.
 func malformed(format string, args ...any) error {

@@ -52,7 +52,7 @@ func startLocal(ctx context.Context, t *target, cfg Config, dog *watchdog) (tran
 		"GIT_PROTOCOL=version=2",
 	}
 	cmd.WaitDelay = 2 * time.Second
-	said := new(tail)
+	said := &beginning{limit: 4 << 10}
 	cmd.Stderr = said
 	in, err1 := cmd.StdoutPipe()
 	out, err2 := cmd.StdinPipe()

@@ -85,6 +85,19 @@ func (e Endpoint) Check() error {
 	return err
 }
 
+// Place returns how the source is reached ("http", "https", "ssh", "git" or
+// "file") and its path there.
+func (e Endpoint) Place() (scheme, path string, err error) {
+	t, err := e.target()
+	if err != nil {
+		return "", "", err
+	}
+	if t.base != nil {
+		return t.scheme, t.base.Path, nil
+	}
+	return t.scheme, t.path, nil
+}
+
 // The ways to reach a repository.
 const (
 	schemeHTTP  = "http"

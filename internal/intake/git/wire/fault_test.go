@@ -201,10 +201,7 @@ func TestVanishedWant(t *testing.T) {
 }
 
 func TestShallowSource(t *testing.T) {
-	eachServer(t, func(t *testing.T, s server, r *gittest.Repo) {
-		if s.name == "file url" {
-			t.Skip("the same as local")
-		}
+	someServers(t, func(t *testing.T, s server, r *gittest.Repo) {
 		full := gittest.NewRepo(t, r.Format)
 		full.Commit(t, "refs/heads/main", map[string]string{"a": "1"})
 		full.Commit(t, "refs/heads/main", map[string]string{"a": "2"})
@@ -219,10 +216,7 @@ func TestShallowSource(t *testing.T) {
 
 // An object that the source itself lacks: the server breaks off and says so.
 func TestObjectMissingAtSource(t *testing.T) {
-	eachServer(t, func(t *testing.T, s server, r *gittest.Repo) {
-		if s.name == "file url" {
-			t.Skip("the same as local")
-		}
+	someServers(t, func(t *testing.T, s server, r *gittest.Repo) {
 		r.Commit(t, "refs/heads/main", map[string]string{"a": "1", "b": "2"})
 		blob := r.Git(t, "rev-parse", "main:b")
 		if err := os.Remove(filepath.Join(r.Dir, "objects", blob[:2], blob[2:])); err != nil {

@@ -43,16 +43,24 @@ func newHTTP(ctx context.Context, t *target, e Endpoint, cfg Config, dog *watchd
 	return &httpTransport{
 		ctx: ctx, base: t.base, endpoint: e, agent: cfg.agent(), dog: dog,
 		client: &http.Client{
-			Transport: &http.Transport{
-				DialContext:         func(ctx context.Context, _, addr string) (net.Conn, error) { return cfg.dial(ctx, addr) },
-				TLSClientConfig:     cfg.tls(),
-				TLSHandshakeTimeout: cfg.Limits.Dial,
-				ForceAttemptHTTP2:   true,
-				DisableCompression:  true, // packs are compressed; nothing else is large
-				MaxIdleConns:        1,
-			},
+			Transport:     cfg.HTTPTransport(),
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
+	}
+}
+
+// HTTPTransport returns a transport that reaches the network only through
+// c.Dial and takes no proxy from the environment.
+func (c Config) HTTPTransport() *http.Transport {
+	c.Limits = c.Limits.withDefaults()
+	return &http.Transport{
+		DialContext:           func(ctx context.Context, _, addr string) (net.Conn, error) { return c.dial(ctx, addr) },
+		TLSClientConfig:       c.tls(),
+		TLSHandshakeTimeout:   c.Limits.Dial,
+		ResponseHeaderTimeout: c.Limits.Idle,
+		ForceAttemptHTTP2:     true,
+		DisableCompression:    true, // packs and large files are compressed; nothing else is large
+		IdleConnTimeout:       c.Limits.Idle,
 	}
 }
 

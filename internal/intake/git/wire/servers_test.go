@@ -61,6 +61,17 @@ func eachServer(t *testing.T, f func(t *testing.T, s server, r *gittest.Repo)) {
 	}
 }
 
+// someServers is eachServer without the ways that share all their code with
+// another one.
+func someServers(t *testing.T, f func(t *testing.T, s server, r *gittest.Repo)) {
+	for _, s := range servers() {
+		switch s.name {
+		case "http v2", "http v0", "git v0", "ssh v2", "local":
+			t.Run(s.name, func(t *testing.T) { f(t, s, gittest.NewRepo(t, "sha1")) })
+		}
+	}
+}
+
 func open(t *testing.T, e wire.Endpoint, cfg wire.Config) *wire.Conn {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

@@ -17,6 +17,59 @@ import (
 
 // dialSSH runs git-upload-pack on the host, if the host shows a pinned key.
 func dialSSH(ctx context.Context, t *target, cfg Config, dog *watchdog) (transport, error) {
+	client, err := connectSSH(ctx, t, cfg)
+	if err != nil {
+		return nil, err
+	}
+	s, err := startUploadPack(ctx, client, t, dog)
+	if err != nil {
+		client.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// RunSSH runs one command on the host of an ssh source, with the deploy key
+// and the pinned host keys, and returns what it printed, at most 64 KiB.
+// git-lfs asks for credentials that way.
+func RunSSH(ctx context.Context, e Endpoint, cfg Config, command string) ([]byte, error) {
+	t, err := e.target()
+	if err != nil {
+		return nil, err
+	}
+	if t.scheme != schemeSSH {
+		return nil, invalid("source %s: no command can be run there", t.display)
+	}
+	cfg.Limits = cfg.Limits.withDefaults()
+	c := &Conn{target: t, limits: cfg.Limits, scrub: e.scrubber()}
+	c.ctx, c.cancel = context.WithCancelCause(ctx)
+	defer c.cancel(nil)
+	c.dog = &watchdog{limit: cfg.Limits.Idle, cancel: c.cancel}
+	client, err := connectSSH(c.ctx, t, cfg)
+	if err != nil {
+		return nil, c.fail("connecting", err)
+	}
+	defer client.Close()
+	defer context.AfterFunc(c.ctx, func() { client.Close() })()
+	var out, said beginning
+	out.limit, said.limit = 64<<10, 4<<10
+	c.dog.guard(func() {
+		var session *ssh.Session
+		if session, err = client.NewSession(); err != nil {
+			return
+		}
+		defer session.Close()
+		session.Stdout, session.Stderr = &out, &said
+		err = session.Run(command)
+	})
+	if text := printable(said.String()); err != nil && text != "" {
+		err = &remoteError{text}
+	}
+	return out.text, c.fail("running a command", err)
+}
+
+// connectSSH makes the connection and does the handshake.
+func connectSSH(ctx context.Context, t *target, cfg Config) (*ssh.Client, error) {
 	conn, err := cfg.dial(ctx, t.addr)
 	if err != nil {
 		return nil, err
@@ -38,13 +91,7 @@ func dialSSH(ctx context.Context, t *target, cfg Config, dog *watchdog) (transpo
 		return nil, sshError(err)
 	}
 	conn.SetDeadline(time.Time{})
-	client := ssh.NewClient(sshConn, channels, requests)
-	s, err := startUploadPack(ctx, client, t, dog)
-	if err != nil {
-		client.Close()
-		return nil, err
-	}
-	return s, nil
+	return ssh.NewClient(sshConn, channels, requests), nil
 }
 
 func startUploadPack(ctx context.Context, client *ssh.Client, t *target, dog *watchdog) (s *stream, err error) {
@@ -66,7 +113,7 @@ func startUploadPack(ctx context.Context, client *ssh.Client, t *target, dog *wa
 		if out, err = session.StdinPipe(); err != nil {
 			return
 		}
-		said := new(tail)
+		said := &beginning{limit: 4 << 10}
 		session.Stderr = said
 		if err = session.Start(service + " " + shellQuote(t.path)); err != nil {
 			return

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -92,8 +93,9 @@ func (s *stream) close() {
 // while somebody waits for the server, so that a slow consumer is not taken
 // for a silent server.
 type watchdog struct {
-	limit  time.Duration
-	cancel context.CancelCauseFunc
+	limit    time.Duration
+	cancel   context.CancelCauseFunc
+	received atomic.Int64 // bytes read from watched readers
 }
 
 // guard runs f and cancels when it takes longer than the limit.
@@ -119,27 +121,28 @@ func (w *watched) Read(p []byte) (n int, err error) {
 	}
 	n, err = w.r.Read(p)
 	w.timer.Stop()
+	w.dog.received.Add(int64(n))
 	return n, err
 }
 
 // DialFunc connects to an address. It decides which addresses may be reached.
 type DialFunc func(ctx context.Context, network, addr string) (net.Conn, error)
 
-// tail keeps the beginning of what is written to it, for a message.
-type tail struct {
-	mu   sync.Mutex
-	text []byte
+// beginning keeps the beginning of what is written to it, for a message.
+type beginning struct {
+	limit int
+	mu    sync.Mutex
+	text  []byte
 }
 
-func (t *tail) Write(p []byte) (int, error) {
+func (t *beginning) Write(p []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	const longest = 4096
-	t.text = append(t.text, p[:min(len(p), longest-len(t.text))]...)
+	t.text = append(t.text, p[:min(len(p), t.limit-len(t.text))]...)
 	return len(p), nil
 }
 
-func (t *tail) String() string {
+func (t *beginning) String() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return string(t.text)
