@@ -2,6 +2,7 @@ package evidence_test
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -192,6 +193,22 @@ func FuzzExport(f *testing.F) {
 			if err != nil || e.Commitment != l.entries[e.Index].Commitment {
 				t.Errorf("entry %d verifies with another commitment", e.Index)
 			}
+		}
+	})
+}
+
+func FuzzWitnessKey(f *testing.F) {
+	_, key := testCosigner(f, "witness.example/w1", 11)
+	_, logKey := testNoteKeyText("witness.example/w1", 11)
+	f.Add(key)
+	f.Add(logKey)
+	f.Fuzz(func(t *testing.T, text string) {
+		v, err := evidence.NewWitnessVerifier(text)
+		if err != nil {
+			return
+		}
+		if again := fmt.Sprintf("%s+%08x+", v.Name(), v.KeyHash()); !strings.HasPrefix(text, again) {
+			t.Errorf("%q was read as %q…", text, again)
 		}
 	})
 }

@@ -205,7 +205,7 @@ func (s *snapshot) entry(ctx context.Context, index int64) (Entry, error) {
 		return Entry{}, fmt.Errorf("ledger: read entry %d: %w", index, err)
 	}
 	if err := e.Check(); err != nil {
-		return Entry{}, damaged(err, "entry %d", index)
+		return Entry{}, damaged(err, "a stored entry does not hold")
 	}
 	return e, nil
 }
