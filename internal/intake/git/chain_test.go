@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"maps"
 	"net"
 	"os"
 	"path/filepath"
@@ -21,6 +20,7 @@ import (
 	"holdfast/internal/intake/git"
 	"holdfast/internal/intake/git/gittest"
 	"holdfast/internal/intake/git/inventory"
+	"holdfast/internal/intake/git/known"
 	"holdfast/internal/intake/git/object"
 	"holdfast/internal/intake/git/pack"
 	"holdfast/internal/intake/git/wire"
@@ -94,76 +94,6 @@ func (v *sealing) files(t testing.TB) int {
 	return n
 }
 
-// held is what a chain holds, in memory.
-type held struct {
-	ids     map[object.OID]bool
-	parents map[object.OID][]object.OID
-}
-
-func newHeld() *held {
-	return &held{ids: make(map[object.OID]bool), parents: make(map[object.OID][]object.OID)}
-}
-
-func (h *held) Missing(_ context.Context, ids []object.OID) ([]object.OID, error) {
-	var missing []object.OID
-	for _, o := range ids {
-		if !h.ids[o] {
-			missing = append(missing, o)
-		}
-	}
-	return missing, nil
-}
-
-func (h *held) add(r *pack.Report) {
-	for _, o := range r.IDs.All() {
-		h.ids[o] = true
-	}
-	h.addCommits(r)
-}
-
-func (h *held) addCommits(r *pack.Report) {
-	at := func(i uint32) object.OID {
-		if int(i) < r.IDs.Len() {
-			return r.IDs.At(int(i))
-		}
-		return r.Graph.Outside.At(int(i) - r.IDs.Len())
-	}
-	for i, c := range r.Graph.Commits {
-		parents := []object.OID{}
-		for _, p := range r.Graph.ParentsOf(i) {
-			parents = append(parents, at(p))
-		}
-		h.parents[at(c)] = parents
-	}
-}
-
-func (h *held) With(r *pack.Report) git.History {
-	all := &held{ids: h.ids, parents: maps.Clone(h.parents)}
-	all.addCommits(r)
-	return all
-}
-
-func (h *held) IsCommit(_ context.Context, id object.OID) (bool, error) {
-	_, ok := h.parents[id]
-	return ok, nil
-}
-
-func (h *held) IsAncestor(_ context.Context, old, new object.OID) (bool, error) {
-	todo, seen := []object.OID{new}, map[object.OID]bool{}
-	for len(todo) > 0 {
-		o := todo[len(todo)-1]
-		todo = todo[:len(todo)-1]
-		if o == old {
-			return true, nil
-		}
-		if !seen[o] {
-			seen[o] = true
-			todo = append(todo, h.parents[o]...)
-		}
-	}
-	return false, nil
-}
-
 // chain is a source, the deposits made of it, and a repository that somebody
 // with nothing but age and git rebuilds from them.
 type chain struct {
@@ -171,7 +101,7 @@ type chain struct {
 	repo     *gittest.Repo
 	vault    *sealing
 	opts     git.Options
-	held     *held
+	segments []*known.Segment
 	state    *git.State
 	refs     []object.Ref // as the stock restore knows them
 	restored string
@@ -181,18 +111,45 @@ type chain struct {
 
 func newChain(t *testing.T, repo *gittest.Repo, source git.Source) *chain {
 	t.Helper()
-	c := &chain{t: t, repo: repo, vault: newSealing(t), held: newHeld()}
+	c := &chain{t: t, repo: repo, vault: newSealing(t)}
 	c.opts = git.Options{
 		Source: source, Wire: wire.Config{Dial: dial, AllowLocal: true}, Vault: c.vault, Now: time.Now,
 	}
 	return c
 }
 
+// known answers for what the chain holds.
+func (c *chain) known() git.Known {
+	c.t.Helper()
+	set, err := known.NewSet(c.segments...)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return set
+}
+
+// remember keeps what a deposit added, in the form that is stored.
+func (c *chain) remember(r *pack.Report) {
+	c.t.Helper()
+	var buf bytes.Buffer
+	if err := known.Write(&buf, r.IDs, r.Graph); err != nil {
+		c.t.Fatal(err)
+	}
+	segment, err := known.Open(bytes.NewReader(buf.Bytes()), int64(buf.Len()))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.segments = append(c.segments, segment)
+}
+
 // sync makes one deposit, or finds that none is needed.
 func (c *chain) sync() (*git.Result, error) {
 	c.t.Helper()
 	opts := c.opts
-	opts.Previous, opts.Known = c.state, c.held
+	opts.Previous = c.state
+	if opts.Known == nil {
+		opts.Known = c.known()
+	}
 	r, err := git.Sync(c.t.Context(), opts)
 	if err != nil {
 		return nil, err
@@ -201,9 +158,9 @@ func (c *chain) sync() (*git.Result, error) {
 		return r, nil
 	}
 	if r.Kind == escrow.FullDeposit {
-		c.held = newHeld()
+		c.segments = nil
 	}
-	c.held.add(r.Report)
+	c.remember(r.Report)
 	// The state goes through its stored form each time.
 	data, err := r.State.Encode()
 	if err != nil {

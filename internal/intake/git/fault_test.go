@@ -339,7 +339,7 @@ func TestCancel(t *testing.T) {
 		sw.Set(fault)
 		ctx, cancel := context.WithCancel(t.Context())
 		opts := c.opts
-		opts.Known = c.held
+		opts.Known = c.known()
 		time.AfterFunc(100*time.Millisecond, cancel)
 		_, err := git.Sync(ctx, opts)
 		if !errors.Is(err, context.Canceled) {
