@@ -8,8 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sort"
+	"slices"
 	"strconv"
+	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -79,7 +80,7 @@ func IsDigest(s string) bool {
 	return true
 }
 
-func firstDifference(a, b []byte) int {
+func firstDifference[T []byte | string](a, b T) int {
 	for i := range min(len(a), len(b)) {
 		if a[i] != b[i] {
 			return i
@@ -131,7 +132,7 @@ func appendCanonical(dst []byte, v any, depth int) ([]byte, error) {
 		for k := range v {
 			keys = append(keys, k)
 		}
-		sort.Slice(keys, func(i, j int) bool { return lessUTF16(keys[i], keys[j]) })
+		slices.SortFunc(keys, compareUTF16)
 		dst = append(dst, '{')
 		for i, k := range keys {
 			if i > 0 {
@@ -188,12 +189,12 @@ func appendString(dst []byte, s string) ([]byte, error) {
 	return append(dst, '"'), nil
 }
 
-func lessUTF16(a, b string) bool {
-	x, y := utf16.Encode([]rune(a)), utf16.Encode([]rune(b))
-	for i := range min(len(x), len(y)) {
-		if x[i] != y[i] {
-			return x[i] < y[i]
-		}
+// compareUTF16 orders strings by their UTF-16 code units. That is the order of
+// the bytes, unless a character needs two units: those sort below U+E000.
+func compareUTF16(a, b string) int {
+	i := firstDifference(a, b)
+	if i == len(a) || i == len(b) || a[i] < 0xEE && b[i] < 0xEE {
+		return strings.Compare(a, b)
 	}
-	return len(x) < len(y)
+	return slices.Compare(utf16.Encode([]rune(a)), utf16.Encode([]rune(b)))
 }
