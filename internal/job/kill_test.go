@@ -52,7 +52,7 @@ func playWorker(database string) error {
 	if err != nil {
 		return err
 	}
-	r, err := job.New(config(db, &fakeSource{work: func(ctx context.Context, _ int) error {
+	r, err := job.New(impatient(db, &fakeSource{work: func(ctx context.Context, _ int) error {
 		fmt.Println("begun")
 		<-ctx.Done()
 		fmt.Println("ended:", context.Cause(ctx))
@@ -115,7 +115,7 @@ const busyMachine = 10 * time.Second
 // process is there and takes over when the lease has run out; on SQLite the
 // process that starts next takes over at once.
 func testKilled(t *testing.T, d *storetest.Database) {
-	queue, err := job.New(config(d.DB, new(fakeSource)))
+	queue, err := job.New(impatient(d.DB, new(fakeSource)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +124,7 @@ func testKilled(t *testing.T, d *storetest.Database) {
 	w.expect(t, "begun")
 
 	s := new(fakeSource)
-	c := config(d.DB, s)
+	c := impatient(d.DB, s)
 	bound := c.Lease + c.Lease/4 + busyMachine // as Config.Lease promises
 	if d.Engine() == store.Postgres {
 		start(t, c)
@@ -141,7 +141,7 @@ func testKilled(t *testing.T, d *storetest.Database) {
 	}
 	took := waitFor(t, bound, "the sync after the kill", func() bool { return len(s.seen()) == 1 })
 	t.Logf("the sync ran again %s after the kill (lease %s)", took.Round(time.Millisecond), c.Lease)
-	waitFor(t, 10*time.Second, "the end", func() bool { return states(t, d, "sync") == "1 completed, 1 discarded" })
+	waitUntil(t, d, func(states string) bool { return states == "1 completed, 1 discarded" })
 	time.Sleep(c.Lease)
 	if got := s.seen(); len(got) != 1 {
 		t.Errorf("synced %d times after the kill", len(got))
@@ -151,7 +151,7 @@ func testKilled(t *testing.T, d *storetest.Database) {
 // The process dies between fetching the job and taking the lease.
 func testKilledBeforeTheLease(t *testing.T, d *storetest.Database) {
 	s := new(fakeSource)
-	c := config(d.DB, s)
+	c := impatient(d.DB, s)
 	queue, err := job.New(c)
 	if err != nil {
 		t.Fatal(err)
@@ -170,7 +170,7 @@ func testKilledBeforeTheLease(t *testing.T, d *storetest.Database) {
 // be what kills.
 func testDeadlySync(t *testing.T, d *storetest.Database) {
 	s := new(fakeSource)
-	c := config(d.DB, s)
+	c := impatient(d.DB, s)
 	c.Retry = []time.Duration{time.Hour}
 	queue, err := job.New(c)
 	if err != nil {
@@ -196,7 +196,7 @@ func testStoppedProcess(t *testing.T, d *storetest.Database) {
 	if d.Engine() == store.SQLite {
 		t.Skip("a SQLite database has one process")
 	}
-	queue, err := job.New(config(d.DB, new(fakeSource)))
+	queue, err := job.New(impatient(d.DB, new(fakeSource)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -213,7 +213,7 @@ func testStoppedProcess(t *testing.T, d *storetest.Database) {
 		}
 		return ctx.Err()
 	}}
-	c := config(d.DB, s)
+	c := impatient(d.DB, s)
 	start(t, c)
 	waitFor(t, c.Lease+c.Lease/4+busyMachine, "the takeover", func() bool { return len(s.seen()) == 1 })
 	w.signal(t, syscall.SIGCONT)
@@ -225,7 +225,7 @@ func testStoppedProcess(t *testing.T, d *storetest.Database) {
 		t.Errorf("after the first process woke up: %s", got)
 	}
 	close(release)
-	waitFor(t, 10*time.Second, "the end", func() bool { return states(t, d, "sync") == "1 completed, 1 discarded" })
+	waitUntil(t, d, func(states string) bool { return states == "1 completed, 1 discarded" })
 	if s.overlap || len(s.seen()) != 1 {
 		t.Errorf("synced %q", s.seen())
 	}
