@@ -22,8 +22,9 @@ import (
 // ceremonyCmd deals release identities. Dealing and resharing talk to no
 // server.
 type ceremonyCmd struct {
-	Deal    ceremonyDealCmd `cmd:"" help:"Make the release key of a compartment, share it among trustees and seal each share."`
-	Reshare reshareCmd      `cmd:"" help:"Pass a release key to other trustees without putting it together."`
+	Deal    ceremonyDealCmd    `cmd:"" help:"Make the release key of a compartment, share it among trustees and seal each share."`
+	Reshare reshareCmd         `cmd:"" help:"Pass a release key to other trustees without putting it together."`
+	Publish ceremonyPublishCmd `cmd:"" help:"Hand a ceremony's output to a server."`
 }
 
 // The files a ceremony leaves; the server's verbs read the same names.

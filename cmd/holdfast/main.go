@@ -25,6 +25,21 @@ type cli struct {
 	Approve   approveCmd   `cmd:"" help:"Approve a release: seal your share to its recipients."`
 	Combine   combineCmd   `cmd:"" help:"Put a release key together from the trustees' shares."`
 
+	Register registerCmd `cmd:"" help:"Register an agreement with a server."`
+	Contact  contactCmd  `cmd:"" help:"Pin and list contact cards."`
+	Module   moduleCmd   `cmd:"" help:"Configure what is held and see where it stands."`
+	Sync     syncCmd     `cmd:"" help:"Ask the server for a deposit of a module now."`
+	Deposit  depositCmd  `cmd:"" help:"Make a deposit on this machine."`
+	Deposits depositsCmd `cmd:"" help:"List the deposits of a module."`
+	Receipt  receiptCmd  `cmd:"" help:"Fetch, check and keep the receipt of a deposit."`
+	Case     caseCmd     `cmd:"" help:"Run a release."`
+	Open     openCmd     `cmd:"" help:"Open what was released: combine, decrypt, rebuild, compare."`
+	Export   exportCmd   `cmd:"" help:"Take everything out, for stock tools and no server."`
+	Verify   verifyCmd   `cmd:"" help:"Read everything again and name the first thing that does not hold."`
+	Token    tokenCmd    `cmd:"" help:"Issue and revoke bearer tokens."`
+
+	Serve   serveCmd   `cmd:"" help:"Run a server."`
+	Demo    demoCmd    `cmd:"" help:"Run the main job from beginning to end and show what it proves."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
 

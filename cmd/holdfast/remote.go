@@ -29,18 +29,18 @@ type scoped struct {
 }
 
 // connect returns a client for a server whose ledger has been compared with
-// what was remembered of it.
-func (r remote) connect(ctx context.Context, s *streams) (*client.Client, error) {
+// what was remembered of it, and what is remembered now.
+func (r remote) connect(ctx context.Context, s *streams) (*client.Client, client.Memory, error) {
 	token, err := os.ReadFile(r.TokenFile)
 	if err != nil {
-		return nil, escrow.Wrap(err, escrow.Invalid, "token file %s", r.TokenFile)
+		return nil, client.Memory{}, escrow.Wrap(err, escrow.Invalid, "token file %s", r.TokenFile)
 	}
 	c, err := client.New(client.Options{URL: r.Server, Token: strings.TrimSpace(string(token))})
 	if err != nil {
-		return nil, escrow.Errorf(escrow.Invalid, "%w", err)
+		return nil, client.Memory{}, escrow.Errorf(escrow.Invalid, "%w", err)
 	}
-	_, err = r.checkLedger(ctx, s, c)
-	return c, err
+	memory, err := r.checkLedger(ctx, s, c)
+	return c, memory, err
 }
 
 // checkLedger compares the server's ledger with the memory of it and updates
@@ -91,21 +91,26 @@ func (r remote) remember(path string, m client.Memory) error {
 	if err != nil {
 		return err
 	}
+	return writeAtomically(path, data)
+}
+
+// writeAtomically replaces a file of the memory. A crash must leave the old
+// memory or the new one, never half of either: an empty memory would believe
+// anything.
+func writeAtomically(path string, data []byte) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return escrow.Wrap(err, escrow.Invalid, "remember the ledger")
+		return escrow.Wrap(err, escrow.Invalid, "remember in %s", path)
 	}
-	// A crash must leave the old memory or the new one, never half of either:
-	// an empty memory would believe anything.
 	tmp, err := os.CreateTemp(filepath.Dir(path), ".pin-*")
 	if err != nil {
-		return escrow.Wrap(err, escrow.Invalid, "remember the ledger")
+		return escrow.Wrap(err, escrow.Invalid, "remember in %s", path)
 	}
 	_, err = tmp.Write(data)
 	if err = errors.Join(err, tmp.Sync(), tmp.Close()); err == nil {
 		err = os.Rename(tmp.Name(), path)
 	}
 	if err != nil {
-		return escrow.Wrap(errors.Join(err, os.Remove(tmp.Name())), escrow.Invalid, "remember the ledger")
+		return escrow.Wrap(errors.Join(err, os.Remove(tmp.Name())), escrow.Invalid, "remember in %s", path)
 	}
 	return nil
 }

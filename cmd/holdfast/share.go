@@ -15,7 +15,9 @@ import (
 
 // shareCmd is the trustee's part before a release.
 type shareCmd struct {
-	Check shareCheckCmd `cmd:"" help:"Open your share, check it against the key manifest, and accept it."`
+	Check  shareCheckCmd  `cmd:"" help:"Open your share, check it against the key manifest, and accept it."`
+	Fetch  shareFetchCmd  `cmd:"" help:"Fetch your sealed share and the key manifest from a server."`
+	Accept shareAcceptCmd `cmd:"" help:"Hand in an acceptance made with 'holdfast share check --accept'."`
 }
 
 // received is embedded by the verbs that read what a dealer or server gave.

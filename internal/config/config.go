@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -45,8 +44,8 @@ type Config struct {
 	// "escrow.example/log". It can never be changed afterwards.
 	Origin string `yaml:"origin"`
 
-	// EgressAllow lists address ranges (CIDR) that sources and webhooks may
-	// reach although they are private. Empty: public addresses only.
+	// EgressAllow lists addresses, ranges (CIDR) and host names that sources
+	// may be at although they are private. Empty: public addresses only.
 	EgressAllow []string `yaml:"egress_allow"`
 
 	// LocalSources lets pull modules name a path on this machine. Off unless
@@ -165,11 +164,6 @@ func (c Config) Validate() error {
 	}
 	if c.Origin == "" || strings.ContainsAny(c.Origin, " \t\n+") || len(c.Origin) > 200 {
 		bad("origin: %q cannot name a ledger; use a name like escrow.example/log", c.Origin)
-	}
-	for _, cidr := range c.EgressAllow {
-		if _, err := netip.ParsePrefix(cidr); err != nil {
-			bad("egress_allow: %q is not an address range like 10.1.0.0/16", cidr)
-		}
 	}
 	if c.Workers < 1 || c.Workers > 64 {
 		bad("workers: %d, want 1 to 64", c.Workers)

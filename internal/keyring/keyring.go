@@ -144,6 +144,11 @@ func (k *Keyring) Publish(ctx context.Context, actor escrow.Actor, arrangement s
 		if err != nil {
 			return nil, err
 		}
+		if m.Previous != "" {
+			if err := continues(former, m); err != nil {
+				return nil, err
+			}
+		}
 		acts, err := succeed(ctx, tx, former, epoch, now)
 		if err != nil {
 			return nil, err
@@ -161,6 +166,22 @@ func (k *Keyring) Publish(ctx context.Context, actor escrow.Actor, arrangement s
 		return append([]escrow.Act{dealt}, acts...), nil
 	})
 	return epoch, err
+}
+
+// continues checks that a resharing hands on the very secret of the set it
+// names: the recipient and the commitments to the secret stay the same.
+func continues(former []escrow.Epoch, m *evidence.KeyManifest) error {
+	for _, f := range former {
+		if f.Set != m.Previous {
+			continue
+		}
+		old, err := evidence.ParseKeyManifest(f.Manifest)
+		if err != nil {
+			return fmt.Errorf("stored key manifest of %s: %w", epochName(f), err)
+		}
+		return seal.CheckSuccessor(old, m)
+	}
+	return escrow.Errorf(escrow.Conflict, "compartment %s has no set %.16s… to reshare", m.Compartment, m.Previous)
 }
 
 // succeed checks that e follows the epochs there are, and ends what it

@@ -1,0 +1,43 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"holdfast/internal/export"
+)
+
+// exportCmd writes everything of an arrangement into a directory that needs
+// no server any more.
+type exportCmd struct {
+	scoped
+	Case string `help:"Only what this case released, with its approvals."`
+	To   string `arg:"" help:"Directory to make." type:"path"`
+}
+
+func (c *exportCmd) Run(ctx context.Context, s *streams) error {
+	x, err := fetchExport(ctx, s, c.scoped, c.Case, c.To)
+	if err != nil {
+		return err
+	}
+	if s.json {
+		return s.printJSON(x.Index)
+	}
+	fmt.Fprintf(s.out, "exported  %s to %s\n", x.Index.Arrangement, c.To)
+	for _, m := range x.Index.Modules {
+		fmt.Fprintf(s.out, "  module  %-20s deposits %d to %d\n", m.ID, m.From, m.To)
+	}
+	fmt.Fprintf(s.out, "  guide   README.en.md, README.nl.md\n")
+	return nil
+}
+
+func fetchExport(ctx context.Context, s *streams, r scoped, caseID, dir string) (*export.Export, error) {
+	c, memory, err := r.connect(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	bar := newProgress(s, "fetch")
+	defer bar.done()
+	return export.Fetch(ctx, c, export.Server{LedgerKey: memory.Key, SigningKey: memory.Signer},
+		export.Want{Arrangement: r.Arrangement, Case: caseID, Dir: dir, Progress: bar.of})
+}

@@ -1,0 +1,204 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"text/tabwriter"
+	"time"
+
+	"holdfast/client"
+	"holdfast/internal/escrow"
+)
+
+// moduleCmd configures what is held.
+type moduleCmd struct {
+	List   moduleListCmd   `cmd:"" help:"List the modules and where each stands."`
+	Set    moduleSetCmd    `cmd:"" help:"Set where a module's material comes from."`
+	Secret moduleSecretCmd `cmd:"" help:"Set a source secret; it is sealed at once and never shown."`
+}
+
+type moduleListCmd struct{ scoped }
+
+func (c *moduleListCmd) Run(ctx context.Context, s *streams) error {
+	cl, _, err := c.connect(ctx, s)
+	if err != nil {
+		return err
+	}
+	list, err := cl.Modules(ctx, c.Arrangement)
+	if err != nil {
+		return err
+	}
+	if s.json {
+		return s.printJSON(list)
+	}
+	w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "MODULE\tKIND\tCOMPARTMENT\tMODE\tDEPOSITS\tLAST TRY")
+	for _, m := range list {
+		last := "never"
+		if m.LastTry != nil {
+			last = m.LastTry.Format(time.DateTime) + " UTC"
+		}
+		if m.LastError != "" {
+			last += ", failed: " + m.LastError
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%s\n", m.ID, m.Kind, m.Compartment, m.Mode, m.Latest, last)
+	}
+	return w.Flush()
+}
+
+type moduleSetCmd struct {
+	scoped
+	Module  string   `arg:"" help:"Module id."`
+	Mode    string   `help:"Who fetches: the server (pull) or the depositor's machine (push)." enum:"pull,push" default:"pull"`
+	URL     string   `help:"Source, without credentials." name:"url"`
+	LFS     bool     `help:"Deposit Git LFS objects too." name:"lfs"`
+	Exclude []string `help:"Ref name patterns to leave out, such as refs/pull/*."`
+	HostKey string   `help:"File with the pinned SSH host key, one authorized_keys line." type:"existingfile"`
+	Every   string   `help:"Schedule, such as 15m or 24h."`
+	Rebase  int      `help:"Increments after which a fresh full chain starts."`
+}
+
+func (c *moduleSetCmd) Run(ctx context.Context, s *streams) error {
+	settings := client.ModuleSource{Mode: c.Mode, URL: c.URL, LFS: c.LFS, Exclude: c.Exclude, Every: c.Every, Rebase: c.Rebase}
+	if c.HostKey != "" {
+		key, err := os.ReadFile(c.HostKey)
+		if err != nil {
+			return escrow.Wrap(err, escrow.Invalid, "host key %s", c.HostKey)
+		}
+		settings.HostKey = string(key)
+	}
+	cl, _, err := c.connect(ctx, s)
+	if err != nil {
+		return err
+	}
+	m, err := cl.ConfigureModule(ctx, c.Arrangement, c.Module, settings)
+	if err != nil {
+		return err
+	}
+	if s.json {
+		return s.printJSON(m)
+	}
+	_, err = fmt.Fprintf(s.out, "module    %s: %s %s\n", m.ID, m.Mode, m.URL)
+	return err
+}
+
+type moduleSecretCmd struct {
+	scoped
+	Module string `arg:"" help:"Module id."`
+	Kind   string `help:"What it is." enum:"token,deploy_key,webhook_secret" default:"token"`
+	From   string `help:"File that holds it; '-' reads standard input." required:""`
+}
+
+func (c *moduleSecretCmd) Run(ctx context.Context, s *streams) error {
+	secret, err := readSecret(c.From, s.in, c.Kind != "deploy_key")
+	if err != nil {
+		return err
+	}
+	cl, _, err := c.connect(ctx, s)
+	if err != nil {
+		return err
+	}
+	if err := cl.SetCredential(ctx, c.Arrangement, c.Module, client.Credential{Kind: c.Kind, Secret: string(secret)}); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(s.out, "sealed    %s of module %s\n", c.Kind, c.Module)
+	return err
+}
+
+const maxSecretFile = 32 << 10
+
+// readSecret reads a secret from a file or a pipe, never from the command
+// line, where every process of the machine could see it.
+func readSecret(from string, in io.Reader, oneLine bool) ([]byte, error) {
+	r := in
+	if from != "-" {
+		f, err := os.Open(from)
+		if err != nil {
+			return nil, escrow.Wrap(err, escrow.Invalid, "secret file %s", from)
+		}
+		defer f.Close()
+		r = f
+	}
+	data, err := io.ReadAll(io.LimitReader(r, maxSecretFile+1))
+	if err != nil {
+		return nil, escrow.Wrap(err, escrow.Invalid, "read the secret")
+	}
+	if len(data) > maxSecretFile {
+		return nil, escrow.Errorf(escrow.Invalid, "the secret is larger than %d bytes", maxSecretFile)
+	}
+	for oneLine && len(data) > 0 && (data[len(data)-1] == '\n' || data[len(data)-1] == '\r') {
+		data = data[:len(data)-1]
+	}
+	return data, nil
+}
+
+// syncCmd asks for a pull deposit now.
+type syncCmd struct {
+	scoped
+	Module string        `arg:"" help:"Module id."`
+	Wait   time.Duration `help:"Wait so long for the outcome." default:"0s"`
+}
+
+func (c *syncCmd) Run(ctx context.Context, s *streams) error {
+	cl, _, err := c.connect(ctx, s)
+	if err != nil {
+		return err
+	}
+	before, err := moduleStatus(ctx, cl, c.Arrangement, c.Module)
+	if err != nil {
+		return err
+	}
+	if err := cl.RequestSync(ctx, c.Arrangement, c.Module); err != nil {
+		return err
+	}
+	if c.Wait == 0 {
+		_, err = fmt.Fprintf(s.out, "queued    sync of module %s\n", c.Module)
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.Wait)
+	defer cancel()
+	for {
+		after, err := moduleStatus(ctx, cl, c.Arrangement, c.Module)
+		if err != nil {
+			return err
+		}
+		if after.LastTry != nil && (before.LastTry == nil || after.LastTry.After(*before.LastTry)) {
+			return c.outcome(s, before, after)
+		}
+		select {
+		case <-ctx.Done():
+			return escrow.Errorf(escrow.Unavailable, "the sync of module %s has not ended after %s", c.Module, c.Wait).
+				WithHint("it goes on; 'holdfast module list' shows its outcome")
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+func (c *syncCmd) outcome(s *streams, before, after client.Module) error {
+	switch {
+	case after.LastError != "":
+		return escrow.Errorf(escrow.Unavailable, "sync of module %s: %s", c.Module, after.LastError)
+	case s.json:
+		return s.printJSON(after)
+	case after.Latest == before.Latest:
+		fmt.Fprintf(s.out, "unchanged module %s: deposit %d is up to date\n", c.Module, after.Latest)
+	default:
+		fmt.Fprintf(s.out, "deposited module %s: deposit %d\n", c.Module, after.Latest)
+	}
+	return nil
+}
+
+func moduleStatus(ctx context.Context, cl *client.Client, arrangement, module string) (client.Module, error) {
+	list, err := cl.Modules(ctx, arrangement)
+	if err != nil {
+		return client.Module{}, err
+	}
+	for _, m := range list {
+		if m.ID == module {
+			return m, nil
+		}
+	}
+	return client.Module{}, escrow.Errorf(escrow.NotFound, "arrangement %s has no module %q", arrangement, module)
+}

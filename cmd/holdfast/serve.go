@@ -1,0 +1,54 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+
+	"holdfast/internal/config"
+	"holdfast/internal/server"
+)
+
+// serveCmd runs an installation.
+type serveCmd struct {
+	Config string `help:"Configuration file; see docs/operate.md." env:"HOLDFAST_CONFIG" type:"existingfile"`
+	Data   string `help:"Data directory, overriding the configuration." type:"path"`
+	Listen string `help:"Address to listen on, overriding the configuration."`
+	Quiet  bool   `help:"Log warnings and errors only."`
+}
+
+// load reads the configuration and lays the flags over it.
+func (c *serveCmd) load() (config.Config, error) {
+	return config.Load(c.Config, func(name string) string {
+		switch {
+		case name == "HOLDFAST_DATA" && c.Data != "":
+			return c.Data
+		case name == "HOLDFAST_LISTEN" && c.Listen != "":
+			return c.Listen
+		}
+		return os.Getenv(name)
+	})
+}
+
+func (c *serveCmd) Run(ctx context.Context, s *streams) error {
+	cfg, err := c.load()
+	if err != nil {
+		return err
+	}
+	level := slog.LevelInfo
+	if c.Quiet {
+		level = slog.LevelWarn
+	}
+	log := slog.New(slog.NewJSONHandler(s.err, &slog.HandlerOptions{Level: level}))
+	srv, err := server.Open(ctx, cfg, server.Options{Log: log})
+	if err != nil {
+		return err
+	}
+	defer srv.Close()
+	fmt.Fprintf(s.out, "holdfast serves on http://%s\n", srv.Addr())
+	fmt.Fprintf(s.out, "  data         %s\n", cfg.Data)
+	fmt.Fprintf(s.out, "  ledger key   %s\n", srv.LedgerKey())
+	fmt.Fprintf(s.out, "  admin token  %s (made at the first start)\n", srv.AdminTokenFile())
+	return srv.Run(ctx)
+}

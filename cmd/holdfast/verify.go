@@ -1,0 +1,139 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"holdfast/evidence"
+	"holdfast/internal/config"
+	"holdfast/internal/escrow"
+	"holdfast/internal/export"
+	"holdfast/internal/server"
+)
+
+// verifyCmd re-reads everything and names the first thing that does not hold.
+type verifyCmd struct {
+	Export    string `help:"Verify this export, offline." type:"existingdir" xor:"what"`
+	Data      string `help:"Verify the installation in this data directory; its server must not run." type:"existingdir" xor:"what"`
+	Config    string `help:"Verify the installation of this configuration file." type:"existingfile" xor:"what"`
+	Receipt   string `help:"Verify this receipt; its manifest lies beside it as FILE.manifest." type:"existingfile" xor:"what"`
+	LedgerKey string `help:"Verifier key of the ledger, as pinned or published (for --receipt and --export)."`
+	Pin       string `help:"File with a checkpoint seen before: the ledger must still contain it." type:"existingfile"`
+}
+
+func (verifyCmd) Help() string {
+	return `Reads every act, tile, checkpoint, row and object again. Exit 0: all of it holds.
+Exit 9: something was changed; the message names the first ledger index, database
+row or object that does not hold. Exit 10: something is missing.`
+}
+
+func (c *verifyCmd) Run(ctx context.Context, s *streams) error {
+	var pins []evidence.Pin
+	if c.Pin != "" {
+		pin, err := readPin(c.Pin)
+		if err != nil {
+			return err
+		}
+		pins = append(pins, pin)
+	}
+	switch {
+	case c.Export != "":
+		return c.export(ctx, s, pins)
+	case c.Receipt != "":
+		return c.receipt(s)
+	case c.Data != "" || c.Config != "":
+		return c.installation(ctx, s, pins)
+	}
+	return escrow.Errorf(escrow.Invalid, "nothing to verify").WithHint("give --data, --config, --export or --receipt")
+}
+
+// readPin reads a pin or a signed checkpoint.
+func readPin(path string) (evidence.Pin, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return evidence.Pin{}, escrow.Wrap(err, escrow.Invalid, "%s", path)
+	}
+	if pin, err := evidence.ParsePin(string(data)); err == nil {
+		return pin, nil
+	}
+	checkpoint, err := evidence.PeekCheckpoint(data)
+	if err != nil {
+		return evidence.Pin{}, escrow.Errorf(escrow.Invalid, "%s is neither a pin nor a checkpoint: %w", path, err)
+	}
+	return evidence.NewPin(checkpoint), nil
+}
+
+func (c *verifyCmd) export(ctx context.Context, s *streams, pins []evidence.Pin) error {
+	x, err := export.Open(c.Export)
+	if err != nil {
+		return err
+	}
+	if c.LedgerKey != "" && x.Index.Server.LedgerKey != c.LedgerKey {
+		return escrow.Errorf(escrow.WrongKey, "the export names ledger key %s, you expect %s", x.Index.Server.LedgerKey, c.LedgerKey)
+	}
+	bar := newProgress(s, "verify")
+	r, err := x.Verify(ctx, bar.of, pins...)
+	bar.done()
+	if err != nil {
+		return err
+	}
+	if s.json {
+		return s.printJSON(r)
+	}
+	fmt.Fprintf(s.out, "holds     export of %s\n", x.Index.Arrangement)
+	fmt.Fprintf(s.out, "  ledger     %d entries, %d of them opened, root equal to the signed checkpoint\n", r.Entries, r.Opened)
+	fmt.Fprintf(s.out, "  deposits   %d, each with its receipt\n", r.Deposits)
+	fmt.Fprintf(s.out, "  objects    %d, %s, each equal to its name\n", r.Objects, size(r.Bytes))
+	fmt.Fprintf(s.out, "  signatures %d, over manifests, keys and approvals\n", r.Signatures)
+	if c.LedgerKey == "" {
+		fmt.Fprintf(s.out, "  note       the ledger key came with the export; compare it: %s\n", x.Index.Server.LedgerKey)
+	}
+	return nil
+}
+
+func (c *verifyCmd) receipt(s *streams) error {
+	if c.LedgerKey == "" {
+		return escrow.Errorf(escrow.Invalid, "a receipt is verified against a ledger key").WithHint("give the key you pinned with --ledger-key")
+	}
+	data, err := os.ReadFile(c.Receipt)
+	if err != nil {
+		return escrow.Wrap(err, escrow.Invalid, "%s", c.Receipt)
+	}
+	manifest, err := os.ReadFile(c.Receipt + ".manifest")
+	if err != nil {
+		return escrow.Wrap(err, escrow.Missing, "%s.manifest", c.Receipt)
+	}
+	checkpoint, err := checkReceipt(data, evidence.Digest(manifest), c.LedgerKey)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(s.out, "holds     the deposit is in the ledger of %s, size %d\n", checkpoint.Origin, checkpoint.Size)
+	return err
+}
+
+func (c *verifyCmd) installation(ctx context.Context, s *streams, pins []evidence.Pin) error {
+	cfg, err := config.Load(c.Config, func(name string) string {
+		if name == "HOLDFAST_DATA" && c.Data != "" {
+			return c.Data
+		}
+		return os.Getenv(name)
+	})
+	if err != nil {
+		return err
+	}
+	bar := newProgress(s, "verify")
+	r, err := server.Verify(ctx, cfg, server.Options{}, pins, bar.of)
+	bar.done()
+	if err != nil {
+		return err
+	}
+	if s.json {
+		return s.printJSON(r)
+	}
+	fmt.Fprintf(s.out, "holds     %s\n", cfg.Data)
+	fmt.Fprintf(s.out, "  ledger    %d entries, root %s\n", r.Entries, r.Root)
+	fmt.Fprintf(s.out, "  rows      every database row is as its act recorded it\n")
+	fmt.Fprintf(s.out, "  objects   %d, %s, each equal to its name\n", r.Objects, size(r.Bytes))
+	return nil
+}

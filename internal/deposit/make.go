@@ -1,0 +1,168 @@
+// Package deposit makes deposits: the one code path from a source to a signed
+// manifest, run by the server for pulls and by the depositor's own machine
+// for pushes. What differs is only where sealed objects go and who signs.
+//
+// It composes intake, vault and seal, and may import evidence, escrow and
+// blob. It acknowledges nothing: that is the vault's to do.
+package deposit
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"filippo.io/age"
+	"golang.org/x/crypto/ssh"
+
+	"holdfast/evidence"
+	"holdfast/internal/blob"
+	"holdfast/internal/escrow"
+	"holdfast/internal/intake/git"
+	"holdfast/internal/intake/git/known"
+	"holdfast/internal/vault"
+)
+
+// Maker is whoever makes deposits: the server, or a depositor.
+type Maker struct {
+	Objects  blob.Store          // where sealed objects go
+	Identity *age.HybridIdentity // the maker's own: what it remembers between deposits is sealed to it
+	Signer   ssh.Signer          // signs manifests
+	By       string              // how manifests name the maker
+	Checked  string              // "server" or "depositor": who looked at the content
+	Now      func() time.Time
+}
+
+// Made is a deposit that waits to be acknowledged.
+type Made struct {
+	Submission escrow.Submission
+	Manifest   *evidence.DepositManifest
+	Result     *git.Result
+}
+
+// Git deposits what changed in a repository since the base. o says where it
+// comes from and how it is fetched and checked; the rest of it is filled in
+// here, except for Known, which a maker with the repository at hand gives
+// itself. Without it the maker keeps sealed sets of the ids it has deposited.
+//
+// Git returns nil when nothing changed.
+func (m Maker) Git(ctx context.Context, base escrow.DepositBase, o git.Options) (*Made, error) {
+	keys, err := evidence.ParseKeyManifest(base.Epoch.Manifest)
+	if err != nil {
+		return nil, fmt.Errorf("key manifest of %s, epoch %d: %w", base.Epoch.Compartment, base.Epoch.Number, err)
+	}
+	sealer, err := vault.NewSealer(m.Objects, keys.SealTo())
+	if err != nil {
+		return nil, err
+	}
+	o.Vault, o.Now = envelopes{sealer}, m.Now
+	memory := memory{objects: m.Objects, identity: m.Identity}
+	defer memory.close()
+	if follows(base) {
+		if o.Previous, err = memory.state(ctx, base); err != nil {
+			return nil, err
+		}
+		if o.Known == nil && o.Previous != nil {
+			if o.Known, err = memory.known(ctx, base.State.Segments, o.Previous.Format); err != nil {
+				return nil, err
+			}
+			o.Full = o.Known == nil // the sets are lost: nothing to check an increment against
+		}
+	}
+	if o.Known == nil {
+		if o.Known, err = known.NewSet(); err != nil {
+			return nil, err
+		}
+	}
+	r, err := git.Sync(ctx, o)
+	if err != nil || r.Unchanged {
+		return nil, err
+	}
+	made := &Made{Result: r, Manifest: m.manifest(base, r)}
+	if err := m.remember(ctx, base, made, &memory); err != nil {
+		return nil, err
+	}
+	return made, m.sign(made)
+}
+
+// follows reports whether the next deposit may build on the latest one: a new
+// epoch begins a new chain, since its holders could not open the old one.
+func follows(base escrow.DepositBase) bool {
+	return base.Latest.Number > 0 && base.Latest.Epoch == base.Epoch.Number && base.State.State != "" && base.State.Deposit == base.Latest.Number
+}
+
+func (m Maker) manifest(base escrow.DepositBase, r *git.Result) *evidence.DepositManifest {
+	d := &evidence.DepositManifest{
+		Format: evidence.DepositFormat, Arrangement: base.Module.Arrangement, Agreement: base.Agreement, Module: base.Module.ID,
+		Number: base.Latest.Number + 1, Kind: string(r.Kind), Predecessor: base.Latest.Digest, Chain: base.State.Chain,
+		Compartment: base.Module.Compartment, Epoch: base.Epoch.Number, Set: base.Epoch.Set,
+		Objects: r.Objects, Git: &r.Summary, Completeness: string(r.Completeness()), Missing: r.Missing,
+		Checked: evidence.Check{By: m.Checked, How: git.HowChecked}, Made: m.Now().UTC().Format(time.RFC3339), By: m.By,
+	}
+	if r.Kind == escrow.FullDeposit {
+		d.Chain = d.Number
+	}
+	return d
+}
+
+// remember seals what the next deposit needs to know. The set of known ids
+// goes with it where the maker has no repository to ask.
+func (m Maker) remember(ctx context.Context, base escrow.DepositBase, made *Made, mem *memory) error {
+	r := made.Result
+	r.State.Deposit = made.Manifest.Number
+	encoded, err := r.State.Encode()
+	if err != nil {
+		return err
+	}
+	own, err := vault.NewSealer(m.Objects, []string{m.Identity.Recipient().String()})
+	if err != nil {
+		return err
+	}
+	if made.Submission.State, err = put(ctx, own, func(w io.Writer) error { _, err := w.Write(encoded); return err }); err != nil {
+		return err
+	}
+	if m.Checked != vault.ServerName {
+		return nil
+	}
+	var before []string
+	if r.Kind == escrow.IncrementalDeposit {
+		before = base.State.Segments
+	}
+	made.Submission.Segments, err = mem.grow(ctx, own, before, r.Report)
+	return err
+}
+
+// put seals what write writes and returns the object's name.
+func put(ctx context.Context, s *vault.Sealer, write func(io.Writer) error) (string, error) {
+	sealing, err := s.Create(ctx, "state")
+	if err != nil {
+		return "", err
+	}
+	defer sealing.Abort()
+	if err := write(sealing); err != nil {
+		return "", err
+	}
+	if err := sealing.Finish(); err != nil {
+		return "", err
+	}
+	entry, err := sealing.Commit(ctx)
+	return entry.Name, err
+}
+
+func (m Maker) sign(made *Made) error {
+	document, err := evidence.Canonical(made.Manifest)
+	if err != nil {
+		return fmt.Errorf("deposit %d of %s: %w", made.Manifest.Number, made.Manifest.Module, err)
+	}
+	made.Submission.Manifest = document
+	made.Submission.Signature, err = evidence.Sign(m.Signer, evidence.NamespaceDeposit, document)
+	return err
+}
+
+// envelopes shows a sealer to the Git intake as it wants to see it.
+type envelopes struct{ *vault.Sealer }
+
+// Create implements git.Vault.
+func (e envelopes) Create(ctx context.Context, role string) (git.Envelope, error) {
+	return e.Sealer.Create(ctx, role)
+}

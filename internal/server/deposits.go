@@ -1,0 +1,110 @@
+package server
+
+import (
+	"context"
+
+	"holdfast/evidence"
+	"holdfast/internal/escrow"
+	"holdfast/internal/store"
+	"holdfast/internal/vault"
+)
+
+// deposits serves the API's questions about deposits from vault, store and
+// ledger.
+type deposits struct {
+	*vault.Vault
+	db    *store.DB
+	queue store.Queue
+}
+
+// Base implements api.Deposits.
+func (d *deposits) Base(ctx context.Context, arrangement, module string) (escrow.DepositBase, error) {
+	return depositBase(ctx, d.db, arrangement, module)
+}
+
+// depositBase reads what the next deposit builds on, at one moment.
+func depositBase(ctx context.Context, db *store.DB, arrangement, module string) (escrow.DepositBase, error) {
+	var b escrow.DepositBase
+	err := db.View(ctx, func(tx *store.Tx) error {
+		a, err := tx.Arrangement(ctx, arrangement)
+		if err != nil {
+			return err
+		}
+		b.Agreement = a.Digest
+		if b.Module.Module, err = tx.Module(ctx, arrangement, module); err != nil {
+			return err
+		}
+		if b.Epoch, err = vault.ActiveEpoch(ctx, tx, arrangement, b.Module.Compartment); err != nil {
+			return err
+		}
+		if b.Latest, err = tx.LatestDeposit(ctx, arrangement, module); err != nil && escrow.CodeOf(err) != escrow.NotFound {
+			return err
+		}
+		b.Module.Latest = b.Latest.Number
+		if b.State, err = tx.SourceState(ctx, arrangement, module); err != nil && escrow.CodeOf(err) != escrow.NotFound {
+			return err
+		}
+		return nil
+	})
+	return b, err
+}
+
+// List implements api.Deposits.
+func (d *deposits) List(ctx context.Context, arrangement, module string) ([]escrow.Deposit, error) {
+	var list []escrow.Deposit
+	err := d.db.View(ctx, func(tx *store.Tx) error {
+		if _, err := tx.Module(ctx, arrangement, module); err != nil {
+			return err
+		}
+		var err error
+		list, err = tx.Deposits(ctx, arrangement, module)
+		return err
+	})
+	return list, err
+}
+
+// Receipt implements api.Deposits.
+func (d *deposits) Receipt(ctx context.Context, arrangement, module string, number int) ([]byte, error) {
+	var dep escrow.Deposit
+	err := d.db.View(ctx, func(tx *store.Tx) error {
+		var err error
+		dep, err = tx.Deposit(ctx, arrangement, module, number)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	index, err := d.db.EntryAbout(ctx, evidence.ActDepositAccepted, dep.Digest)
+	if err != nil {
+		return nil, err
+	}
+	r, err := d.db.Ledger().Receipt(ctx, index)
+	if err != nil {
+		return nil, err
+	}
+	return evidence.Canonical(r)
+}
+
+// RequestSync implements api.Deposits: the request and its job are there
+// together or not at all.
+func (d *deposits) RequestSync(ctx context.Context, actor escrow.Actor, arrangement, module string) error {
+	return requestSync(ctx, d.db, d.queue, actor.String(), arrangement, module, "asked for by "+actor.String())
+}
+
+func requestSync(ctx context.Context, db *store.DB, queue store.Queue, actor, arrangement, module, reason string) error {
+	_, err := db.Update(ctx, func(tx *store.Tx) ([]escrow.Act, error) {
+		m, err := tx.Module(ctx, arrangement, module)
+		if err != nil {
+			return nil, err
+		}
+		if m.Kind != escrow.Repository || m.Source.Mode != escrow.Pull {
+			return nil, escrow.Errorf(escrow.Conflict, "module %s is not pulled by the server", module).
+				WithHint("its depositor runs 'holdfast deposit git', or set its source first with 'holdfast module set'")
+		}
+		if err := tx.EnqueueSync(ctx, queue, arrangement, module, reason); err != nil {
+			return nil, err
+		}
+		return []escrow.Act{{Kind: "sync.requested", Actor: actor, Arrangement: arrangement, Subject: module, Data: map[string]string{"reason": reason}}}, nil
+	})
+	return err
+}

@@ -1,0 +1,90 @@
+package server
+
+import (
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"holdfast/internal/escrow"
+	"holdfast/internal/intake/webhook"
+	"holdfast/internal/store"
+	"holdfast/internal/web"
+	"holdfast/internal/web/api"
+)
+
+// hooks takes the forges' notices that a repository has changed. Whoever
+// speaks is proved by the module's webhook secret; the answer tells a stranger
+// nothing, not even whether the module exists.
+type hooks struct {
+	syncs *syncs
+	db    *store.DB
+	now   func() time.Time
+	log   *slog.Logger
+}
+
+func (h *hooks) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	ctx := r.Context()
+	arrangement, module := r.PathValue("arrangement"), r.PathValue("module")
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, webhook.MaxBody))
+	if err != nil {
+		http.Error(w, "the notice is too long or broke off", http.StatusBadRequest)
+		return
+	}
+	err = h.take(r, arrangement, module, body)
+	code := escrow.CodeOf(err)
+	switch {
+	case err == nil:
+		w.WriteHeader(http.StatusAccepted)
+	case code == escrow.NotFound || code == escrow.Unauthenticated:
+		http.Error(w, "not a notice that is taken here", http.StatusUnauthorized)
+	default:
+		if code == escrow.Internal {
+			h.log.ErrorContext(ctx, "webhook", "request_id", web.RequestID(ctx), "arrangement", arrangement, "module", module, "error", err)
+			err = errors.New("internal error")
+		}
+		http.Error(w, err.Error(), api.Status(code))
+	}
+}
+
+// take verifies a notice and queues a sync, once for each notice.
+func (h *hooks) take(r *http.Request, arrangement, module string, body []byte) error {
+	ctx := r.Context()
+	var m escrow.Module
+	var secret []byte
+	err := h.db.View(ctx, func(tx *store.Tx) error {
+		var err error
+		if m, err = tx.Module(ctx, arrangement, module); err != nil {
+			return err
+		}
+		c, err := tx.Credential(ctx, arrangement, module, escrow.WebhookSecret)
+		if err != nil {
+			return err
+		}
+		secret, err = secrets{h.syncs.keys.Identity}.open(c)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	event, err := webhook.Verify(webhook.Request{Header: r.Header, Body: body, Secret: string(secret), Now: h.now()})
+	if err != nil {
+		return err
+	}
+	if event.Type != webhook.Push || !event.About(m.Source.URL) {
+		return nil
+	}
+	_, err = h.db.Update(ctx, func(tx *store.Tx) ([]escrow.Act, error) {
+		fresh, err := tx.PutWebhook(ctx, store.Webhook{Source: string(event.Kind), ID: event.Fingerprint, Arrangement: arrangement, Module: module, ReceivedAt: h.now()})
+		if err != nil || !fresh {
+			return nil, err
+		}
+		if err := tx.EnqueueSync(ctx, h.syncs.queue, arrangement, module, "webhook of "+string(event.Kind)); err != nil {
+			return nil, err
+		}
+		return []escrow.Act{{Kind: "sync.requested", At: h.now(), Actor: "webhook/" + string(event.Kind), Arrangement: arrangement, Subject: module,
+			Data: map[string]string{"event": event.Name}}}, nil
+	})
+	return err
+}

@@ -1,0 +1,100 @@
+package server
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"io"
+
+	"holdfast/internal/blob"
+	"holdfast/internal/escrow"
+	"holdfast/internal/release"
+	"holdfast/internal/store"
+	"holdfast/internal/web/api"
+)
+
+// objects moves sealed objects in and out for the API.
+type objects struct {
+	blobs    blob.Store
+	db       *store.DB
+	releases *release.Releases
+	limit    int64 // bytes of one object
+}
+
+// Put implements api.Objects. The bytes count only when they are all there
+// and hash to the name; until then nothing under that name exists.
+func (o *objects) Put(ctx context.Context, actor escrow.Actor, arrangement, module, name string, body io.Reader) (int64, error) {
+	if err := blob.CheckName(name); err != nil {
+		return 0, err
+	}
+	err := o.db.View(ctx, func(tx *store.Tx) error {
+		_, err := tx.Module(ctx, arrangement, module)
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	w, err := o.blobs.Create(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer w.Abort()
+	sum := sha256.New()
+	n, err := io.Copy(io.MultiWriter(w, sum), io.LimitReader(body, o.limit+1))
+	switch {
+	case err != nil && escrow.CodeOf(err) == escrow.Internal:
+		return 0, escrow.Wrap(err, escrow.Invalid, "upload of %s ended after %d bytes", name, n).WithHint("send it again; nothing was stored")
+	case err != nil:
+		return 0, err
+	case n > o.limit:
+		return 0, escrow.Errorf(escrow.Full, "object %s is larger than the %d bytes that are taken here", name, o.limit)
+	}
+	if got := hex.EncodeToString(sum.Sum(nil)); got != name {
+		if rerr := (recorder{o.db}).Record(ctx, escrow.Act{Kind: "attempt.refused", Actor: actor.String(), Arrangement: arrangement, Subject: name,
+			Data: map[string]string{"action": string(escrow.MakeDeposit), "why": "the bytes hash to " + got}}); rerr != nil {
+			return 0, rerr
+		}
+		return 0, escrow.Errorf(escrow.Invalid, "the bytes sent for object %s hash to %s", name, got).WithHint("send it again; nothing was stored")
+	}
+	_, size, err := w.Commit(ctx)
+	return size, err
+}
+
+// Stat implements api.Objects.
+func (o *objects) Stat(ctx context.Context, name string) (int64, error) {
+	if err := blob.CheckName(name); err != nil {
+		return 0, err
+	}
+	return o.blobs.Stat(ctx, name)
+}
+
+// Fetch implements api.Objects.
+func (o *objects) Fetch(ctx context.Context, actor escrow.Actor, arrangement, name string) (api.Content, error) {
+	if err := blob.CheckName(name); err != nil {
+		return nil, err
+	}
+	if err := o.releases.MayFetch(ctx, actor, arrangement, name); err != nil {
+		return nil, err
+	}
+	return o.blobs.Open(ctx, name)
+}
+
+// State implements api.Objects.
+func (o *objects) State(ctx context.Context, arrangement, module string) (api.Content, error) {
+	var s escrow.SourceState
+	err := o.db.View(ctx, func(tx *store.Tx) error {
+		m, err := tx.Module(ctx, arrangement, module)
+		if err != nil {
+			return err
+		}
+		if m.Source.Mode != escrow.Push {
+			return escrow.Errorf(escrow.Conflict, "module %s is pulled by the server; its state is the server's own", module)
+		}
+		s, err = tx.SourceState(ctx, arrangement, module)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return o.blobs.Open(ctx, s.State)
+}

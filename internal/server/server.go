@@ -1,0 +1,278 @@
+// Package server is the only place that builds everything: it reads keys,
+// opens the state, connects the engines, and starts and stops in order.
+//
+// It may import every package of the module; nothing but the command line and
+// benchmarks imports it.
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"holdfast/client"
+	"holdfast/internal/arrangement"
+	"holdfast/internal/blob/file"
+	"holdfast/internal/config"
+	"holdfast/internal/escrow"
+	"holdfast/internal/keyring"
+	"holdfast/internal/ledger"
+	"holdfast/internal/release"
+	"holdfast/internal/store"
+	"holdfast/internal/vault"
+	"holdfast/internal/web"
+	"holdfast/internal/web/api"
+)
+
+// Options are the effects a server needs. The zero value means the real ones.
+type Options struct {
+	Now    func() time.Time
+	Random io.Reader
+	Log    *slog.Logger
+}
+
+func (o Options) orDefault() Options {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Random == nil {
+		o.Random = rand.Reader
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return o
+}
+
+// Server is an installation at work.
+type Server struct {
+	config   config.Config
+	options  Options
+	keys     *Keys
+	lock     *file.DirLock
+	db       *store.DB
+	blobs    *file.Store
+	tokens   *tokens
+	registry *arrangement.Registry
+	syncs    *syncs
+	http     *http.Server
+	listener net.Listener
+}
+
+// adminTokenFile is where the first start leaves the administrator's token.
+const adminTokenFile = "admin.token"
+
+// Open opens an installation, making it first when the data directory is new.
+// A second server on the same directory is refused with code Conflict. It
+// listens already when Open returns, and serves after [Server.Run].
+func Open(ctx context.Context, c config.Config, o Options) (_ *Server, err error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	s := &Server{config: c, options: o.orDefault()}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Close())
+		}
+	}()
+	if err := s.openState(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.buildSyncs(); err != nil {
+		return nil, err
+	}
+	s.buildHTTP()
+	if err := s.firstStart(ctx); err != nil {
+		return nil, err
+	}
+	if s.listener, err = net.Listen("tcp", c.Listen); err != nil {
+		return nil, escrow.Wrap(err, escrow.Conflict, "listen on %s", c.Listen).WithHint("choose another address with 'listen'")
+	}
+	return s, nil
+}
+
+// openState takes the data directory and opens keys, database and objects.
+func (s *Server) openState(ctx context.Context) error {
+	c := s.config
+	if err := os.MkdirAll(c.Data, 0o700); err != nil {
+		return escrow.Wrap(err, escrow.Invalid, "data directory %s cannot be made", c.Data)
+	}
+	var err error
+	if s.lock, err = file.Lock(c.Data); err != nil {
+		return err
+	}
+	if err := s.refuseLostKeys(); err != nil {
+		return err
+	}
+	if s.keys, err = loadKeys(c.KeysDir(), c.Origin, s.options.Random); err != nil {
+		return err
+	}
+	if s.db, err = openStore(ctx, c, s.keys, s.options); err != nil {
+		return err
+	}
+	s.blobs, err = file.Open(c.ObjectsDir())
+	return err
+}
+
+// refuseLostKeys keeps a database from going on with new keys: its ledger
+// would be signed by somebody its clients do not know.
+func (s *Server) refuseLostKeys() error {
+	_, dbErr := os.Stat(s.config.SQLitePath())
+	_, keyErr := os.Stat(filepath.Join(s.config.KeysDir(), ledgerKeyFile))
+	if dbErr == nil && errors.Is(keyErr, os.ErrNotExist) {
+		return escrow.Errorf(escrow.Missing, "%s has a database but no keys in %s", s.config.Data, s.config.KeysDir()).
+			WithHint("restore the keys directory from a backup; new keys would start a second ledger")
+	}
+	return nil
+}
+
+func openStore(ctx context.Context, c config.Config, k *Keys, o Options) (*store.DB, error) {
+	sc := store.Config{Signer: k.Ledger, Now: o.Now, Rand: o.Random}
+	if c.Database == "" {
+		sc.Path = c.SQLitePath()
+	} else {
+		url, err := c.DatabaseURL()
+		if err != nil {
+			return nil, err
+		}
+		sc.URL = url
+	}
+	return store.Open(ctx, sc)
+}
+
+func (s *Server) buildHTTP() {
+	o := s.options
+	s.registry = arrangement.New(database[arrangement.Tx]{s.db}, secrets{s.keys.Identity}, o.Now, s.config.LocalSources)
+	s.tokens = &tokens{db: s.db, now: o.Now, random: o.Random, roles: s.registry.Role}
+	v := vault.New(database[vault.Tx]{s.db}, s.blobs, o.Now, s.keys.SigningLine)
+	s.syncs.vault = v
+	releases := release.New(database[release.Tx]{s.db}, terms{}, o.Now, o.Random)
+	mux := http.NewServeMux()
+	api.Register(mux, api.Services{
+		Authenticate: s.tokens.authenticate,
+		Recorder:     recorder{s.db},
+		Tokens:       s.tokens,
+		Arrangements: s.registry,
+		Keys:         keyring.New(database[keyring.Tx]{s.db}, terms{}, o.Now),
+		Deposits:     &deposits{Vault: v, db: s.db, queue: s.syncs.queue},
+		Objects:      &objects{blobs: s.blobs, db: s.db, releases: releases, limit: s.config.MaxObject},
+		Cases:        releases,
+		Ledger:       &proofs{log: s.db.Ledger(), keys: client.ServerKeys{Ledger: s.keys.LedgerKey, Signing: s.keys.SigningLine}},
+		Now:          o.Now,
+		Log:          o.Log,
+		MaxObject:    s.config.MaxObject,
+	})
+	mux.Handle("/ledger/", http.StripPrefix("/ledger", ledger.Handler(s.db.Ledger(), func(r *http.Request, err error) {
+		o.Log.ErrorContext(r.Context(), "ledger", "path", r.URL.Path, "error", err)
+	})))
+	mux.Handle("POST /hooks/{arrangement}/{module}", &hooks{syncs: s.syncs, db: s.db, now: o.Now, log: o.Log})
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
+	s.http = &http.Server{
+		Handler:           web.Wrap(mux, o.Log, o.Now),
+		ReadHeaderTimeout: 10 * time.Second,
+		// Bodies have no fixed deadline: an object takes as long as it takes,
+		// but JSON bodies are read under their operation's own limits.
+		IdleTimeout:    2 * time.Minute,
+		MaxHeaderBytes: 64 << 10,
+		ErrorLog:       slog.NewLogLogger(o.Log.Handler(), slog.LevelWarn),
+	}
+}
+
+// firstStart issues the administrator's token once, into a file.
+func (s *Server) firstStart(ctx context.Context) error {
+	path := filepath.Join(s.config.Data, adminTokenFile)
+	const done = "admin_token_issued"
+	issued := false
+	err := s.db.View(ctx, func(tx *store.Tx) error {
+		_, err := tx.Setting(ctx, done)
+		if escrow.CodeOf(err) == escrow.NotFound {
+			return nil
+		}
+		issued = err == nil
+		return err
+	})
+	if err != nil || issued {
+		return err
+	}
+	// A file left by a start that died before the setting was written holds a
+	// token that nobody was told of; it is replaced.
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return escrow.Wrap(err, escrow.Invalid, "%s", path)
+	}
+	plain, _, err := s.tokens.issue(ctx, "server", escrow.Token{Role: escrow.Administrator, ExpiresAt: s.options.Now().Add(365 * 24 * time.Hour)})
+	if err != nil {
+		return err
+	}
+	if err := writeNew(path, []byte(plain+"\n")); err != nil {
+		return escrow.Wrap(err, escrow.Invalid, "%s", path)
+	}
+	_, err = s.db.Update(ctx, func(tx *store.Tx) ([]escrow.Act, error) {
+		if err := tx.PutSetting(ctx, done, "true"); err != nil {
+			return nil, err
+		}
+		return []escrow.Act{{Kind: "installation.started", At: s.options.Now(), Actor: "server", Data: map[string]string{"origin": s.config.Origin}}}, nil
+	})
+	return err
+}
+
+// Addr is the address the server listens on.
+func (s *Server) Addr() string { return s.listener.Addr().String() }
+
+// AdminTokenFile is where the first start left the administrator's token.
+func (s *Server) AdminTokenFile() string { return filepath.Join(s.config.Data, adminTokenFile) }
+
+// LedgerKey is the verifier key of this installation's ledger.
+func (s *Server) LedgerKey() string { return s.keys.LedgerKey }
+
+// Run serves until ctx ends, then stops in order: no new requests, running
+// ones finish, running deposits stop at a safe point.
+func (s *Server) Run(ctx context.Context) error {
+	if err := s.syncs.start(ctx); err != nil {
+		return err
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- s.http.Serve(s.listener) }()
+	s.options.Log.InfoContext(ctx, "serving", "address", s.Addr(), "ledger_key", s.keys.LedgerKey)
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	}
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopGrace)
+	defer cancel()
+	if serr := s.http.Shutdown(stop); serr != nil {
+		err = errors.Join(err, fmt.Errorf("stop serving: %w", serr))
+	}
+	if errors.Is(err, http.ErrServerClosed) {
+		err = nil
+	}
+	return errors.Join(err, s.syncs.stop(stop))
+}
+
+// stopGrace is how long running requests and deposits get to end.
+const stopGrace = 20 * time.Second
+
+// Close releases everything. It may be called after a failed Open.
+func (s *Server) Close() error {
+	var errs []error
+	if s.listener != nil {
+		if err := s.listener.Close(); !errors.Is(err, net.ErrClosed) {
+			errs = append(errs, err)
+		}
+	}
+	if s.db != nil {
+		errs = append(errs, s.db.Close())
+	}
+	if s.lock != nil {
+		errs = append(errs, s.lock.Unlock())
+	}
+	return errors.Join(errs...)
+}

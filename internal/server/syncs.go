@@ -1,0 +1,197 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"holdfast/internal/blob"
+	"holdfast/internal/config"
+	"holdfast/internal/deposit"
+	"holdfast/internal/escrow"
+	"holdfast/internal/intake/egress"
+	"holdfast/internal/intake/git"
+	"holdfast/internal/intake/git/pack"
+	"holdfast/internal/intake/git/wire"
+	"holdfast/internal/job"
+	"holdfast/internal/store"
+	"holdfast/internal/vault"
+)
+
+// syncs makes the deposits that the server pulls.
+type syncs struct {
+	config config.Config
+	db     *store.DB
+	blobs  blob.Store
+	keys   *Keys
+	vault  *vault.Vault
+	guard  *egress.Guard
+	queue  *job.Runner
+	now    func() time.Time
+	log    *slog.Logger
+}
+
+var _ job.Syncer = (*syncs)(nil)
+
+func (s *Server) buildSyncs() error {
+	allowed, err := egress.ParseAllow(s.config.EgressAllow)
+	if err != nil {
+		return err
+	}
+	y := &syncs{config: s.config, db: s.db, blobs: s.blobs, keys: s.keys, guard: egress.New(egress.Options{Allow: allowed}), now: s.options.Now, log: s.options.Log}
+	db, driver := s.db.Jobs()
+	y.queue, err = job.New(job.Config{DB: db, Driver: driver, Syncer: y, Now: s.options.Now, Log: s.options.Log,
+		Exclusive: s.db.Engine() == store.SQLite, Workers: s.config.Workers, Every: time.Duration(s.config.ScheduleEvery)})
+	if err != nil {
+		return err
+	}
+	s.syncs = y
+	return nil
+}
+
+// dueAtOnce bounds how many modules one look at the schedule finds.
+const dueAtOnce = 500
+
+// Due implements job.Syncer.
+func (y *syncs) Due(ctx context.Context, now time.Time) ([]job.Module, error) {
+	var out []job.Module
+	err := y.db.View(ctx, func(tx *store.Tx) error {
+		list, err := tx.DueModules(ctx, now, dueAtOnce)
+		for _, m := range list {
+			out = append(out, job.Module{Arrangement: m.Arrangement, Module: m.ID})
+		}
+		return err
+	})
+	return out, err
+}
+
+// Sync implements job.Syncer: it makes one deposit, or finds that nothing
+// changed, and records how it went.
+func (y *syncs) Sync(ctx context.Context, arrangement, module, reason string) error {
+	started := y.now()
+	defer func() {
+		if p := recover(); p != nil { // the status must not go on saying that all is well
+			failed := fmt.Errorf("panic: %v", p)
+			_ = y.report(context.WithoutCancel(ctx), arrangement, module, reason, started, nil, failed)
+			panic(p)
+		}
+	}()
+	d, err := y.deposit(ctx, arrangement, module)
+	if rerr := y.report(context.WithoutCancel(ctx), arrangement, module, reason, started, d, err); err == nil {
+		err = rerr
+	}
+	return err
+}
+
+// server is the actor of what the server does by itself.
+func serverActor() escrow.Actor { return escrow.Actor{Party: "server", Role: escrow.Administrator} }
+
+func (y *syncs) deposit(ctx context.Context, arrangement, module string) (*escrow.Deposit, error) {
+	base, err := depositBase(ctx, y.db, arrangement, module)
+	if err != nil {
+		return nil, err
+	}
+	m := base.Module
+	if m.Kind != escrow.Repository || m.Source.Mode != escrow.Pull {
+		return nil, escrow.Errorf(escrow.Conflict, "module %s is not a repository that the server pulls", module)
+	}
+	endpoint, err := y.endpoint(ctx, m.Module)
+	if err != nil {
+		return nil, err
+	}
+	maker := deposit.Maker{Objects: y.blobs, Identity: y.keys.Identity, Signer: y.keys.Signer, By: vault.ServerName, Checked: vault.ServerName, Now: y.now}
+	made, err := maker.Git(ctx, base, git.Options{
+		Source: git.Source{Endpoint: endpoint, Exclude: m.Source.Exclude, LFS: m.Source.LFS, Rebase: m.Rebase},
+		Wire:   wire.Config{Dial: y.guard.DialContext, AllowLocal: y.config.LocalSources, Limits: wire.Limits{Pack: y.config.MaxPack}},
+		Limits: pack.Limits{}, Memory: y.config.CheckMemory,
+	})
+	if err != nil || made == nil {
+		return nil, err
+	}
+	d, err := y.vault.Accept(ctx, serverActor(), arrangement, module, made.Submission)
+	if err != nil {
+		return nil, err
+	}
+	y.log.InfoContext(ctx, "deposit accepted", "arrangement", arrangement, "module", module, "number", d.Number, "kind", d.Kind,
+		"stored_bytes", d.StoredBytes, "pack_bytes", made.Result.Stats.Pack, "stream_ms", made.Result.Stats.Stream.Milliseconds(), "check_ms", made.Result.Stats.Check.Milliseconds())
+	return &d, nil
+}
+
+// endpoint opens the source's credentials for the moment they are used.
+func (y *syncs) endpoint(ctx context.Context, m escrow.Module) (wire.Endpoint, error) {
+	e := wire.Endpoint{URL: m.Source.URL, HostKeys: m.Source.HostKey}
+	err := y.db.View(ctx, func(tx *store.Tx) error {
+		list, err := tx.Credentials(ctx, m.Arrangement, m.ID)
+		if err != nil {
+			return err
+		}
+		for _, c := range list {
+			if c.Kind == escrow.WebhookSecret {
+				continue
+			}
+			secret, err := secrets{y.keys.Identity}.open(c)
+			if err != nil {
+				return err
+			}
+			switch c.Kind {
+			case escrow.SourceToken:
+				e.Token = wire.Secret(secret)
+			case escrow.DeployKey:
+				e.Key = wire.Secret(secret)
+			}
+		}
+		return nil
+	})
+	return e, err
+}
+
+// report records how a try went: the status is state, so it comes with an act.
+func (y *syncs) report(ctx context.Context, arrangement, module, reason string, started time.Time, d *escrow.Deposit, failed error) error {
+	_, err := y.db.Update(ctx, func(tx *store.Tx) ([]escrow.Act, error) {
+		m, err := tx.Module(ctx, arrangement, module)
+		if err != nil {
+			return nil, err
+		}
+		status, err := tx.SyncStatus(ctx, arrangement, module)
+		if err != nil && escrow.CodeOf(err) != escrow.NotFound {
+			return nil, err
+		}
+		status.Arrangement, status.Module, status.AttemptedAt, status.Error = arrangement, module, started, ""
+		act := escrow.Act{At: y.now(), Actor: "server", Arrangement: arrangement, Subject: module}
+		data := map[string]any{"reason": reason}
+		switch {
+		case failed != nil:
+			status.Failures++
+			status.Error = publicText(failed)
+			act.Kind, data["error"] = "sync.failed", status.Error
+		case d != nil:
+			status.Failures, status.SucceededAt = 0, y.now()
+			act.Kind, data["deposit"] = "sync.deposited", d.Number
+		default:
+			status.Failures, status.SucceededAt = 0, y.now()
+			act.Kind = "sync.unchanged"
+		}
+		if m.Every > 0 {
+			status.NextDue = started.Add(m.Every)
+		}
+		if err := tx.PutSyncStatus(ctx, status); err != nil {
+			return nil, err
+		}
+		act.Data = data
+		return []escrow.Act{act}, nil
+	})
+	return err
+}
+
+// publicText is what may be kept and shown of an error.
+func publicText(err error) string {
+	if escrow.CodeOf(err) == escrow.Internal {
+		return "internal error; see the server's log"
+	}
+	return err.Error()
+}
+
+func (y *syncs) start(ctx context.Context) error { return y.queue.Start(ctx) }
+
+func (y *syncs) stop(ctx context.Context) error { return y.queue.Stop(ctx) }
