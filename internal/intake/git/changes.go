@@ -14,10 +14,12 @@ import (
 // changes classifies what became of every ref and of HEAD since the last
 // deposit, whether or not the chain goes on.
 func (s *syncer) changes(ctx context.Context, commits History) ([]evidence.RefChange, error) {
-	var before history.Snapshot
-	if p := s.opts.Previous; p != nil {
-		before = history.Snapshot{Refs: p.Refs, Head: p.Head, HeadOID: p.HeadOID}
+	p := s.opts.Previous
+	if p == nil { // everything is new
+		s.result.Summary.New = len(s.plan.refs)
+		return nil, nil
 	}
+	before := history.Snapshot{Refs: p.Refs, Head: p.Head, HeadOID: p.HeadOID}
 	return history.Classify(ctx, commits, before, history.Snapshot{Refs: s.plan.refs, Head: s.plan.head, HeadOID: s.plan.headOID})
 }
 

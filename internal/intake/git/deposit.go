@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"slices"
 
 	"holdfast/evidence"
@@ -32,19 +33,20 @@ func emptyPack(f object.Format) io.Reader {
 func (s *syncer) writeHead(w io.Writer, common []object.OID) (int64, error) {
 	p := s.plan
 	header := &bundle.Header{Format: p.format, Refs: p.changed}
-	var inv *inventory.Inventory
-	var err error
+	// The lists are in order and compared already. The constructors of the
+	// package would copy and compare them again, which at 100,000 refs is half
+	// of the memory of a sync.
+	inv := &inventory.Inventory{
+		ObjectFormat: p.format, Kind: s.result.Kind, Head: p.head, HeadOID: p.headOID,
+		Refs: p.changed, Deleted: p.deleted, Count: len(p.refs), RefsDigest: inventory.RefsDigest(p.refs),
+	}
 	if s.result.Kind == escrow.FullDeposit {
-		inv, err = inventory.NewFull(p.format, p.head, p.headOID, p.refs)
 		if !p.headOID.IsZero() { // makes a plain git clone check out the right branch
 			header.Refs = append(slices.Clip(p.changed), object.Ref{Name: "HEAD", OID: p.headOID})
 		}
 	} else {
-		inv, err = inventory.NewIncremental(p.format, p.head, p.headOID, p.before, p.refs)
+		inv.Previous = inventory.RefsDigest(p.before)
 		header.Prerequisites = p.prerequisites(common)
-	}
-	if err != nil {
-		return 0, err
 	}
 	line, err := inv.Line()
 	if err != nil {
@@ -85,8 +87,18 @@ func (s *syncer) check(ctx context.Context, sealed Envelope, off, size int64) er
 		return err
 	}
 	s.result.Report = report
+	if size > largePack {
+		// The check's tables are dead now. The collector, which lets garbage
+		// grow to the size of what was live last, would take them for live
+		// until long after.
+		runtime.GC()
+	}
 	return nil
 }
+
+// largePack is the size of a pack, in bytes, whose check takes memory worth
+// giving back at once.
+const largePack = 1 << 20
 
 // describe fills in what the result says of the deposit.
 func (s *syncer) describe(ctx context.Context) error {
@@ -95,13 +107,13 @@ func (s *syncer) describe(ctx context.Context) error {
 	if err := s.checkBranches(ctx, commits); err != nil {
 		return err
 	}
-	changes, err := s.changes(ctx, commits)
-	if err != nil {
-		return err
-	}
 	r.Summary = evidence.GitSummary{
 		ObjectFormat: p.format.String(), Head: object.QuoteRef(p.head), Refs: len(p.refs),
 		Objects: r.Report.Objects, PackBytes: r.Stats.Pack,
+	}
+	changes, err := s.changes(ctx, commits)
+	if err != nil {
+		return err
 	}
 	for _, c := range changes {
 		switch c.Kind {

@@ -350,3 +350,27 @@ func TestCancel(t *testing.T) {
 		}
 	}
 }
+
+// The source's token is in nothing that a sync makes or says.
+func TestTokenGoesNowhere(t *testing.T) {
+	c, _ := faultyChain(t)
+	c.repo.Commit(t, "refs/heads/main", map[string]string{"sub": "gitlink " + strings.Repeat("1", 40)})
+	r := c.deposit(escrow.FullDeposit)
+	state, err := r.State.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := fmt.Sprintf("%+v %#v %s %+v", r, r.Summary, state, c.opts)
+	for _, o := range r.Objects {
+		all += string(c.vault.plaintext(t, o.Name))
+	}
+	c.opts.Source.Token = canary + "-wrong"
+	_, err = c.sync()
+	all += fmt.Sprintf("%v %+v %#v", err, err, err)
+	c.opts.Source.URL = strings.Replace(c.opts.Source.URL, "http://", "http://u:"+canary+"@", 1)
+	_, err = c.sync()
+	all += fmt.Sprintf("%v %+v %#v", err, err, err)
+	if i := strings.Index(all, "CANARY"); i >= 0 {
+		t.Errorf("the token is in %q", all[max(0, i-200):i+20])
+	}
+}

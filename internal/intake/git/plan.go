@@ -21,6 +21,7 @@ type plan struct {
 
 	before  []object.Ref // of the last deposit; nil when the deposit will be FULL
 	changed []object.Ref // new or changed refs, by name
+	deleted []string     // refs of before that are gone, by name
 	old     []object.OID // what changed or deleted branches pointed at
 	wants   []object.OID // sorted, distinct
 	haves   []object.OID // distinct, the most useful first
@@ -68,7 +69,7 @@ func matches(pattern, name string) bool {
 
 // full plans a deposit that stands alone.
 func (p *plan) full() {
-	p.before, p.old, p.haves = nil, nil, nil
+	p.before, p.deleted, p.old, p.haves = nil, nil, nil, nil
 	p.changed = p.refs
 	p.tips = make([]object.OID, 0, len(p.refs)+1)
 	for _, r := range p.refs {
@@ -84,7 +85,7 @@ func (p *plan) full() {
 // an empty pack, while a wrong guess would leave a hole.
 func (p *plan) increment(s *State) {
 	p.before = s.Refs
-	p.changed, p.old = nil, nil
+	p.changed, p.deleted, p.old = nil, nil, nil
 	after, before := p.refs, s.Refs
 	for len(after) > 0 || len(before) > 0 {
 		switch {
@@ -92,6 +93,7 @@ func (p *plan) increment(s *State) {
 			p.changed, after = append(p.changed, after[0]), after[1:]
 		case len(after) == 0 || before[0].Name < after[0].Name:
 			p.noteOld(before[0])
+			p.deleted = append(p.deleted, before[0].Name)
 			before = before[1:]
 		default:
 			if after[0].OID != before[0].OID {

@@ -240,6 +240,7 @@ func (p *lister) ref(r object.Ref) error {
 	if len(p.listing.Refs) >= p.limits.Refs {
 		return tooMuch("the source has more than %d refs", p.limits.Refs)
 	}
+	r.Name = strings.Clone(r.Name) // the line it stands in is four times as long
 	p.listing.Refs = append(p.listing.Refs, r)
 	return nil
 }
