@@ -148,7 +148,7 @@ func (c agreementExpandCmd) Run(s *streams) error {
 	}
 	e := a.Expand()
 	if s.json {
-		return writeIndented(s.out, e)
+		return writeIndented(s.out, expandedView(a, e))
 	}
 	w := tabwriter.NewWriter(s.out, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(w, "MODULE\tKIND\tCOMPARTMENT\tSOURCE")
@@ -184,6 +184,33 @@ func (c agreementExpandCmd) Run(s *streams) error {
 		fmt.Fprintf(w, "%s\t%s\t%s\t\n", p.ID, strings.Join(p.Parties, ", "), dash(strings.Join(p.Readers, ", ")))
 	}
 	return w.Flush()
+}
+
+// expandedModule is a module as the command line shows it to machines.
+type expandedModule struct {
+	ID          string   `json:"id"`
+	Kind        string   `json:"kind"`
+	Instance    string   `json:"instance,omitempty"`
+	Compartment string   `json:"compartment,omitempty"`
+	Mode        string   `json:"mode"`
+	URL         string   `json:"url,omitempty"`
+	LFS         bool     `json:"lfs,omitempty"`
+	Exclude     []string `json:"exclude,omitempty"`
+	Seconds     int64    `json:"every_seconds,omitempty"`
+}
+
+func expandedView(a *agreement.Agreement, e *agreement.Expanded) map[string]any {
+	modules := make([]expandedModule, len(e.Modules))
+	for i, m := range e.Modules {
+		modules[i] = expandedModule{ID: m.ID, Kind: string(m.Kind), Instance: m.Instance, Compartment: m.Compartment,
+			Mode: string(m.Source.Mode), URL: m.Source.URL, LFS: m.Source.LFS, Exclude: m.Source.Exclude, Seconds: int64(m.Every.Seconds())}
+	}
+	parties := make([]map[string]string, len(e.Parties))
+	for i, p := range e.Parties {
+		parties[i] = map[string]string{"id": p.ID, "role": string(p.Role), "name": p.Name}
+	}
+	return map[string]any{"arrangement": e.Arrangement, "version": a.Version, "parties": parties, "modules": modules,
+		"compartments": e.Compartments, "stages": e.Stages, "events": e.Events, "parts": e.Parts, "service_levels": e.ServiceLevels}
 }
 
 func openedBy(k agreement.Compartment) string {

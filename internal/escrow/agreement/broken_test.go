@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -51,7 +52,8 @@ func TestBrokenFiles(t *testing.T) {
 			if n := problems.Count(problem.Error); severity == string(problem.Error) && n != 1 {
 				t.Errorf("%d errors, want one:\n%s", n, problems)
 			}
-			if len(grave) == 0 || string(grave[0].Severity) != severity || grave[0].Pos != (problem.Pos{Line: line, Column: column}) || grave[0].Rule != rule {
+			i := slices.IndexFunc(grave, func(p problem.Problem) bool { return string(p.Severity) == severity })
+			if i < 0 || grave[i].Pos != (problem.Pos{Line: line, Column: column}) || grave[i].Rule != rule {
 				t.Errorf("want %s of kind %s at %d:%d, got:\n%s", severity, rule, line, column, kinds(grave))
 			}
 			golden(t, strings.TrimSuffix(file, ".yaml")+".golden", problem.List(grave).String())
@@ -84,7 +86,15 @@ func golden(t *testing.T, file, got string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got != string(want) {
-		t.Errorf("%s:\n got: %s\nwant: %s", file, got, want)
+	if got == string(want) {
+		return
+	}
+	g, w := strings.Split(got, "\n"), strings.Split(string(want), "\n")
+	for i := 0; ; i++ {
+		if i >= len(g) || i >= len(w) || g[i] != w[i] {
+			t.Errorf("%s differs at line %d; run with -update and read the change\n got: %s\nwant: %s",
+				file, i+1, strings.Join(g[min(i, len(g)):min(i+3, len(g))], "\n      "), strings.Join(w[min(i, len(w)):min(i+3, len(w))], "\n      "))
+			return
+		}
 	}
 }

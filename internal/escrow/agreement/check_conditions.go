@@ -57,10 +57,10 @@ func (a *Agreement) scope() cond.Scope {
 	for _, p := range a.Parties {
 		s.Parties = append(s.Parties, p.ID)
 	}
-	for _, comp := range a.App.Components {
+	for _, comp := range a.Application.Components {
 		s.Components = append(s.Components, comp.ID)
 	}
-	for _, svc := range a.App.Services {
+	for _, svc := range a.Application.Services {
 		s.Services = append(s.Services, svc.ID)
 	}
 	for i := range a.Modules {

@@ -107,6 +107,9 @@ func (c *checker) quorum(at string, k Key) {
 		if p == nil {
 			continue
 		}
+		if !p.SignsAnything() {
+			c.fail(bind.At(bind.Join(at, "from"), i), "quorum", "let another party hold the share", "%q signs nothing, so it cannot accept a share", id)
+		}
 		if p.Role == Role(escrow.Supplier) {
 			c.warn(bind.At(bind.Join(at, "from"), i), "coalition", "let another party hold the share", "the supplier holds a share of its own escrow; after its bankruptcy the receiver has it")
 		}

@@ -24,7 +24,7 @@ func (c *checker) modules() {
 			c.fail(bind.Join(at, "accept.level"), "level", "write 1, 2, 3 or 4", "there is no verification level %d", base.Accept.Level)
 		}
 		for j, id := range base.Components {
-			for _, comp := range c.a.App.Components {
+			for _, comp := range c.a.Application.Components {
 				if comp.ID == id && comp.InEscrow != nil && !*comp.InEscrow {
 					c.warn(bind.At(bind.Join(at, "components"), j), "left-out", "remove one of the two statements", "the module covers the component %q, which is said to be left out", id)
 				}
@@ -51,7 +51,7 @@ func (c *checker) modules() {
 			c.warn(bind.Join(bind.At("keys", i), "compartment"), "unused", "seal a module to it, or remove it", "nothing is sealed to the compartment %q", k.Compartment)
 		}
 	}
-	for i, v := range c.a.Checks {
+	for i, v := range c.a.Verification {
 		if v.Level > 4 {
 			c.fail(bind.Join(bind.At("verification", i), "level"), "level", "write 1, 2, 3 or 4", "there is no verification level %d", v.Level)
 		}
@@ -197,7 +197,7 @@ func (c *checker) licences() {
 			c.warn(bind.Join(at, "activation"), "licence", "add grace", "nothing says how long the software runs when the activation server is gone")
 		}
 	}
-	for i, u := range c.a.Uses {
+	for i, u := range c.a.UseTerms {
 		at := bind.At("use_terms", i)
 		if (u.Licence == "") == (u.Stage == "") {
 			c.fail(at, "use-terms", "say licence, or stage", "the terms %q are about one licence or one stage", u.ID)

@@ -28,7 +28,7 @@ func (c *checker) head() {
 		c.note("calendar", "calendar", "known: "+strings.Join(calendar.Names(), ", "), "the public holidays of %q are not known to this version, so bd() is unknown in tests", a.Calendar)
 	}
 	c.term("term", a.Term)
-	for i, comp := range a.App.Components {
+	for i, comp := range a.Application.Components {
 		at := bind.At("application.components", i)
 		if comp.InEscrow != nil && !*comp.InEscrow && comp.Reason == "" {
 			c.fail(bind.Join(at, "in_escrow"), "left-out", "add reason", "the component %q is left out without a reason", comp.ID)
@@ -67,7 +67,7 @@ func (c *checker) moments() {
 			c.fail(path, "unknown-reference", problem.DidYouMean(id, sortedKeys(c.ids[kind])), "there is no %s %q", kind, id)
 		}
 	}
-	for i, m := range c.a.Mandates {
+	for i, m := range c.a.Authority {
 		check(bind.Join(bind.At("authority", i), "ends_on"), m.EndsOn)
 	}
 	for i, p := range c.a.Parts {
@@ -105,7 +105,7 @@ func (c *checker) parties() {
 			c.fail(bind.Join(at, "pledge"), "roles", "give it role: pledgee", "only a pledgee has a pledge; %q has the role %s", p.ID, p.Role)
 		}
 	}
-	for i, m := range a.Mandates {
+	for i, m := range a.Authority {
 		at := bind.At("authority", i)
 		if m.Person != "" {
 			if p := a.Party(m.Party); p != nil && !slices.ContainsFunc(p.People, func(x Person) bool { return x.ID == m.Person }) {
@@ -119,12 +119,12 @@ func (c *checker) parties() {
 			c.fail(bind.Join(at, "passes_to"), "authority", "add ends_on", "the authority passes to %s but nothing says when", m.PassesTo)
 		}
 	}
-	for i, inst := range a.Installs {
+	for i, inst := range a.Environments {
 		if p := a.Party(inst.Beneficiary); p != nil && p.Role != Role(escrow.Beneficiary) {
 			c.fail(bind.Join(bind.At("environments", i), "beneficiary"), "roles", "name a beneficiary", "%q has the role %s", p.ID, p.Role)
 		}
 	}
-	for i, h := range a.Hosts {
+	for i, h := range a.HostUndertakings {
 		if p := a.Party(h.By); p != nil && p.Role != Role(escrow.Host) && p.Role != Role(escrow.ServerManager) {
 			c.fail(bind.Join(bind.At("host_undertakings", i), "by"), "roles", "name a host or server manager", "%q has the role %s", p.ID, p.Role)
 		}
@@ -219,8 +219,35 @@ func (c *checker) partsOfText() {
 		c.term(bind.Join(at, "term"), p.Term)
 		c.cycle(i)
 	}
+	c.unsigned()
 	if frames == 0 {
 		c.fail("parts", "parts", "add a part with kind: frame; it holds what no other part holds", "there is no frame")
+	}
+}
+
+// unsigned notes parties that hold a share and sign no part: nothing binds
+// them.
+func (c *checker) unsigned() {
+	signs := map[string]bool{}
+	for _, p := range c.a.Parts {
+		for _, id := range p.Parties {
+			signs[id] = true
+			if id == "self" {
+				for _, m := range c.a.members(p.ForEach) {
+					signs[c.a.self(m)] = true
+				}
+			}
+		}
+	}
+	for i, k := range c.a.Keys {
+		if k.Quorum == nil {
+			continue
+		}
+		for j, id := range k.Quorum.From {
+			if id != "self" && !signs[id] {
+				c.note(bind.At(bind.Join(bind.At("keys", i), "quorum.from"), j), "unsigned", "add it to the parties of a part", "%q holds a share and signs no part", id)
+			}
+		}
 	}
 }
 

@@ -100,8 +100,11 @@ func (c *checker) stage(at string, s *Stage) {
 	case len(s.Opens) == 0 && len(s.To) > 0:
 		c.fail(bind.Join(at, "to"), "stage-to", "add opens, or say audience for those who are told", "the stage %q opens nothing, so it opens nothing for anybody", s.ID)
 	}
-	if len(s.Opens) > 0 && len(s.Pays) > 0 {
+	switch {
+	case len(s.Opens) > 0 && len(s.Pays) > 0:
 		c.fail(bind.Join(at, "pays"), "stage-pays", "make it two stages", "a stage opens or pays, not both")
+	case len(s.Pays) > 0 && s.By == "":
+		c.fail(bind.Join(at, "pays"), "approvals", "add by and approvals", "nobody is said to approve the payment")
 	}
 	if s.Approvals != nil {
 		c.approvals(at, s, need)
@@ -154,7 +157,7 @@ func (c *checker) approvals(at string, s *Stage, need int) {
 	case len(s.Opens) == 0 && n == 0 && s.By != "":
 		c.fail(path, "approvals", "write at least 1, or remove by", "%q approves, but 0 approvals are needed", s.By)
 	}
-	if len(s.Pays) > 0 && n < 2 {
+	if len(s.Pays) > 0 && s.By != "" && n == 1 {
 		c.warn(path, "approvals", "ask for 2", "one person alone could pay")
 	}
 }

@@ -13,93 +13,93 @@ import (
 // act by. Instances are named template/instance, such as db/gem-a. It shares
 // no memory that matters with the agreement and may be kept.
 type Expanded struct {
-	Arrangement  string
-	Parties      []escrow.Party
-	Modules      []escrow.Module
-	Compartments []Compartment
-	Stages       []StageInstance
-	Events       []EventInstance
-	Parts        []PartInstance
-	ServiceLevel []SLAInstance
+	Arrangement   string
+	Parties       []escrow.Party
+	Modules       []escrow.Module
+	Compartments  []Compartment
+	Stages        []StageInstance
+	Events        []EventInstance
+	Parts         []PartInstance
+	ServiceLevels []SLAInstance
 
 	compartments map[string]int // by id
 }
 
 // Compartment is what is opened together.
 type Compartment struct {
-	ID         string
-	Instance   string // the beneficiary or licence it belongs to, or ""
-	OnDemand   bool   // sealed to Holder alone; Quorum is empty
-	Holder     string // party
-	Quorum     QuorumRule
-	Recipients []string // every party some stage may open it for, sorted: pinned in its key manifest
+	ID         string     `json:"id"`
+	Instance   string     `json:"instance,omitempty"`  // the beneficiary or licence it belongs to, or ""
+	OnDemand   bool       `json:"on_demand,omitempty"` // sealed to Holder alone; Quorum is empty
+	Holder     string     `json:"holder,omitempty"`    // party
+	Quorum     QuorumRule `json:"quorum,omitzero"`
+	Recipients []string   `json:"recipients,omitempty"` // every party some stage may open it for, sorted: pinned in its key manifest
 }
 
 // QuorumRule is who opens a compartment together: Of of From, among them at
 // least AtLeast[class] of Classes[class].
 type QuorumRule struct {
-	Of         int
-	From       []string // party ids, in the order of the agreement
-	PeopleEach int      // named people per party, at least 1
-	AtLeast    map[string]int
-	Classes    map[string][]string // members of From that are in the class, in its order
+	Of         int                 `json:"of,omitempty"`
+	From       []string            `json:"from,omitempty"`        // party ids, in the order of the agreement
+	PeopleEach int                 `json:"people_each,omitempty"` // named people per party, at least 1
+	AtLeast    map[string]int      `json:"at_least,omitempty"`
+	Classes    map[string][]string `json:"classes,omitempty"` // members of From that are in the class, in its order
 }
 
 // StageInstance is one step of a release for one member of a set, or for all.
 type StageInstance struct {
-	ID         string
-	Stage      string
-	Instance   string
-	Opens      []string // compartment ids
-	To         []string // party ids it opens for; empty with ToClaimant until there is a claimant
-	ToClaimant bool
-	Pays       []string
-	By         string
-	Approvals  int // approvals needed: the largest quorum of what it opens unless the agreement asks for more
-	Audience   []string
-	Reversible bool
-	Longest    quantity.Period
-	Decide     Decide
-	Requires   []string
-	Cure       quantity.Period // "" means the event's
-	Contest    quantity.Period // "" means the event's
+	ID         string          `json:"id"`
+	Stage      string          `json:"stage,omitempty"`
+	Instance   string          `json:"instance,omitempty"`
+	Opens      []string        `json:"opens,omitempty"` // compartment ids
+	To         []string        `json:"to,omitempty"`    // party ids it opens for; empty with ToClaimant until there is a claimant
+	ToClaimant bool            `json:"to_claimant,omitempty"`
+	Pays       []string        `json:"pays,omitempty"`
+	By         string          `json:"by,omitempty"`
+	Approvals  int             `json:"approvals,omitempty"` // approvals needed: the largest quorum of what it opens unless the agreement asks for more
+	Audience   []string        `json:"audience,omitempty"`
+	Reversible bool            `json:"reversible,omitempty"`
+	Longest    quantity.Period `json:"longest,omitempty"`
+	Decide     Decide          `json:"decide,omitempty"`
+	Requires   []string        `json:"requires,omitempty"`
+	Cure       quantity.Period `json:"cure,omitempty"`    // "" means the event's
+	Contest    quantity.Period `json:"contest,omitempty"` // "" means the event's
 }
 
 // EventInstance is one release condition for one member of a set, or for all.
 type EventInstance struct {
-	ID       string
-	Event    string
-	Instance string // also set by an event that concerns one beneficiary or licence
-	When     string
-	Evidence []Evidence
-	Decide   Decide
-	Cure     quantity.Period
-	Contest  quantity.Period
-	Within   quantity.Period
-	Warning  bool
-	Stages   []string // ids of stage instances, in order
+	ID       string          `json:"id"`
+	Event    string          `json:"event,omitempty"`
+	Instance string          `json:"instance,omitempty"` // also set by an event that concerns one beneficiary or licence
+	When     string          `json:"when,omitempty"`
+	Evidence []Evidence      `json:"evidence,omitempty"`
+	Decide   Decide          `json:"decide,omitempty"`
+	Cure     quantity.Period `json:"cure,omitempty"`
+	Contest  quantity.Period `json:"contest,omitempty"`
+	Within   quantity.Period `json:"within,omitempty"`
+	Warning  bool            `json:"warning,omitempty"`
+	Stages   []string        `json:"stages,omitempty"` // ids of stage instances, in order
 }
 
 // PartInstance is one part of the agreement as it is signed.
 type PartInstance struct {
-	ID        string
-	Part      string
-	Kind      string
-	Instance  string
-	Parties   []string
-	Readers   []string // besides the parties
-	Holds     []string
-	RestsOn   []string // ids of part instances
-	InForceOn Moment
-	Form      string
-	With      []string
+	ID        string   `json:"id"`
+	Part      string   `json:"part,omitempty"`
+	Kind      string   `json:"kind,omitempty"`
+	Instance  string   `json:"instance,omitempty"`
+	Parties   []string `json:"parties,omitempty"`
+	Readers   []string `json:"readers,omitempty"` // besides the parties
+	Holds     []string `json:"holds,omitempty"`
+	RestsOn   []string `json:"rests_on,omitempty"` // ids of part instances
+	InForceOn Moment   `json:"in_force_on,omitempty"`
+	Form      string   `json:"form,omitempty"`
+	With      []string `json:"with,omitempty"`
 }
 
 // SLAInstance is one service level for one member of a set, or for all.
 type SLAInstance struct {
-	ID       string
-	SLA      string
-	Instance string
+	ID       string `json:"id"`
+	SLA      string `json:"sla,omitempty"`
+	Instance string `json:"instance,omitempty"`
 }
 
 // Expand writes every for_each out. An agreement that [Parse] returned
@@ -151,7 +151,7 @@ func (a *Agreement) Expand() *Expanded {
 	}
 	for _, s := range a.SLA {
 		a.each(s.ForEach, func(instance string) {
-			e.ServiceLevel = append(e.ServiceLevel, SLAInstance{ID: instanceID(s.ID, instance), SLA: s.ID, Instance: instance})
+			e.ServiceLevels = append(e.ServiceLevels, SLAInstance{ID: instanceID(s.ID, instance), SLA: s.ID, Instance: instance})
 		})
 	}
 	return e

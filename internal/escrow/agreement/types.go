@@ -16,43 +16,43 @@ const Format = "agreement/v1"
 // they wrote it, with every value typed and every reference resolved. It
 // comes from [Parse] only.
 type Agreement struct {
-	Format   string            `key:"holdfast,required" enum:"agreement/v1" doc:"The format of this text."`
-	ID       string            `key:"id,required" is:"id" doc:"Id of the arrangement."`
-	Version  int               `key:"version,required" min:"1" doc:"Version of this text, from 1. A signed version never changes; a change is a new version."`
-	Replaces string            `key:"replaces" is:"digest" doc:"Digest of the version before this one. Required from version 2 on."`
-	Title    string            `key:"title" doc:"What people call the arrangement."`
-	Language Language          `key:"language,required" doc:"Language of the texts in it and of what is rendered from it."`
-	Law      string            `key:"law,required" doc:"The law that applies: a country code or a jurisdiction by name."`
-	TimeZone string            `key:"time_zone,required" doc:"IANA name of the zone in which days, months and opening hours are counted."`
-	Calendar Calendar          `key:"calendar,required" doc:"The calendar of business days and public holidays: a country code, or country-region."`
-	Term     *Term             `key:"term" doc:"How long the arrangement lasts." later:"terms and reminders"`
-	Legal    *LegalTerms       `key:"legal_terms" doc:"General conditions and which text prevails." later:"the documents"`
-	Regimes  []Regime          `key:"regimes" doc:"Regulation the arrangement has to satisfy." later:"the clause map"`
-	App      Application       `key:"application,required" doc:"The application everything is about."`
-	Parties  []Party           `key:"parties,required" doc:"The organisations and persons with a role. One of them is the supplier, at least one a beneficiary."`
-	Mandates []Authority       `key:"authority" doc:"Who may do what for a party, from when until when, on what proof." later:"authority checks"`
-	Parts    []Part            `key:"parts" doc:"The parts the text consists of: each has its own parties, readers, term and signatures. A party signs and sees only its parts." later:"signing and documents"`
-	Rights   []Right           `key:"rights" doc:"The legal grounds on which somebody may use an access or a material. A password is not a right." later:"the rights register"`
-	Hosts    []HostUndertaking `key:"host_undertakings" doc:"What a host has promised for the time after a release." later:"the yearly re-confirmation"`
-	Hosting  *Hosting          `key:"hosting" doc:"The account structure that stands in for the undertakings of a host that signs nothing, and where things are." later:"access probes"`
-	Licences []LicenceGrant    `key:"licences" doc:"The licences that were granted: for_each: licences runs over them." later:"licence continuity"`
-	Installs []Environment     `key:"environments" doc:"What runs at whom: versions and platforms that a release must serve." later:"licence continuity"`
-	Modules  []Module          `key:"modules,required" doc:"What is held, watched or kept ready."`
-	Checks   []Verification    `key:"verification" doc:"How deep, how often and at whose cost deposits are verified." later:"verification levels"`
-	Keys     []Key             `key:"keys,required" doc:"The compartments: what is opened together, and by whom."`
-	SLA      []SLA             `key:"sla" doc:"Service levels: availability, response times, support, credits." later:"SLA measuring"`
-	Status   *StatusPage       `key:"status_page" doc:"The public status page." later:"the status page"`
-	Funds    []Fund            `key:"funds" doc:"Money set aside to keep the service running." later:"continuity payments"`
-	Fees     []Fee             `key:"fees" doc:"What the arrangement costs, and what follows when it is not paid." later:"terms and reminders"`
-	Uses     []UseTerms        `key:"use_terms" doc:"What a recipient may do with a material or licence after a release." later:"the full release procedure"`
-	Usage    *Usage            `key:"usage" doc:"How the use of licences is counted." later:"licence continuity"`
-	Deposit  *DepositTerms     `key:"deposit_terms" doc:"How soon after a new version of the software a deposit is due." later:"deposit deadlines"`
-	Access   []AccessRight     `key:"access_rights" doc:"Who may inspect records, reports and premises: regulators and auditors." later:"the regulator's view"`
-	Exits    []ExitPlan        `key:"exit_plans" doc:"The plans to leave, stressed and not." later:"governance"`
-	Release  Release           `key:"release,required" doc:"What happens when the supplier falls away: events, stages, claims, notices, disputes."`
-	Changes  *ChangeOfParty    `key:"change_of_party" doc:"What happens when a party merges, leaves, is sold or is replaced." later:"changes of party"`
-	Export   *ExportControl    `key:"export_control" doc:"Export classification of the material." later:"the screening of recipients"`
-	Cover    *Liability        `key:"liability" doc:"Caps and insurance." later:"terms and reminders"`
+	Format           string            `key:"holdfast,required" enum:"agreement/v1" doc:"The format of this text."`
+	ID               string            `key:"id,required" is:"id" doc:"Id of the arrangement."`
+	Version          int               `key:"version,required" min:"1" doc:"Version of this text, from 1. A signed version never changes; a change is a new version."`
+	Replaces         string            `key:"replaces" is:"digest" doc:"Digest of the version before this one. Required from version 2 on."`
+	Title            string            `key:"title" doc:"What people call the arrangement."`
+	Language         Language          `key:"language,required" doc:"Language of the texts in it and of what is rendered from it."`
+	Law              string            `key:"law,required" doc:"The law that applies: a country code or a jurisdiction by name."`
+	TimeZone         string            `key:"time_zone,required" doc:"IANA name of the zone in which days, months and opening hours are counted."`
+	Calendar         Calendar          `key:"calendar,required" doc:"The calendar of business days and public holidays: a country code, or country-region."`
+	Term             *Term             `key:"term" doc:"How long the arrangement lasts." later:"terms and reminders"`
+	Legal            *LegalTerms       `key:"legal_terms" doc:"General conditions and which text prevails." later:"the documents"`
+	Regimes          []Regime          `key:"regimes" doc:"Regulation the arrangement has to satisfy." later:"the clause map"`
+	Application      Application       `key:"application,required" doc:"The application everything is about."`
+	Parties          []Party           `key:"parties,required" doc:"The organisations and persons with a role. One of them is the supplier, at least one a beneficiary."`
+	Authority        []Authority       `key:"authority" doc:"Who may do what for a party, from when until when, on what proof." later:"authority checks"`
+	Parts            []Part            `key:"parts" doc:"The parts the text consists of: each has its own parties, readers, term and signatures. A party signs and sees only its parts." later:"signing and documents"`
+	Rights           []Right           `key:"rights" doc:"The legal grounds on which somebody may use an access or a material. A password is not a right." later:"the rights register"`
+	HostUndertakings []HostUndertaking `key:"host_undertakings" doc:"What a host has promised for the time after a release." later:"the yearly re-confirmation"`
+	Hosting          *Hosting          `key:"hosting" doc:"The account structure that stands in for the undertakings of a host that signs nothing, and where things are." later:"access probes"`
+	Licences         []LicenceGrant    `key:"licences" doc:"The licences that were granted: for_each: licences runs over them." later:"licence continuity"`
+	Environments     []Environment     `key:"environments" doc:"What runs at whom: versions and platforms that a release must serve." later:"licence continuity"`
+	Modules          []Module          `key:"modules,required" doc:"What is held, watched or kept ready."`
+	Verification     []Verification    `key:"verification" doc:"How deep, how often and at whose cost deposits are verified." later:"verification levels"`
+	Keys             []Key             `key:"keys,required" doc:"The compartments: what is opened together, and by whom."`
+	SLA              []SLA             `key:"sla" doc:"Service levels: availability, response times, support, credits." later:"SLA measuring"`
+	StatusPage       *StatusPage       `key:"status_page" doc:"The public status page." later:"the status page"`
+	Funds            []Fund            `key:"funds" doc:"Money set aside to keep the service running." later:"continuity payments"`
+	Fees             []Fee             `key:"fees" doc:"What the arrangement costs, and what follows when it is not paid." later:"terms and reminders"`
+	UseTerms         []UseTerms        `key:"use_terms" doc:"What a recipient may do with a material or licence after a release." later:"the full release procedure"`
+	Usage            *Usage            `key:"usage" doc:"How the use of licences is counted." later:"licence continuity"`
+	DepositTerms     *DepositTerms     `key:"deposit_terms" doc:"How soon after a new version of the software a deposit is due." later:"deposit deadlines"`
+	AccessRights     []AccessRight     `key:"access_rights" doc:"Who may inspect records, reports and premises: regulators and auditors." later:"the regulator's view"`
+	ExitPlans        []ExitPlan        `key:"exit_plans" doc:"The plans to leave, stressed and not." later:"governance"`
+	Release          Release           `key:"release,required" doc:"What happens when the supplier falls away: events, stages, claims, notices, disputes."`
+	ChangeOfParty    *ChangeOfParty    `key:"change_of_party" doc:"What happens when a party merges, leaves, is sold or is replaced." later:"changes of party"`
+	ExportControl    *ExportControl    `key:"export_control" doc:"Export classification of the material." later:"the screening of recipients"`
+	Liability        *Liability        `key:"liability" doc:"Caps and insurance." later:"terms and reminders"`
 
 	parties, licences map[string]int // by id; see index
 }

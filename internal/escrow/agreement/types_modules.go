@@ -169,6 +169,7 @@ type Key struct {
 	Open           string   `key:"open" enum:"on_demand" doc:"on_demand: sealed to its holder alone, without quorum; instead of quorum."`
 	Holder         string   `key:"holder" ref:"party =self" doc:"Whose it is, when it is on demand. Default self under for_each: beneficiaries."`
 	AroundTheClock bool     `key:"around_the_clock" doc:"It must be possible to open it at night." later:"the full release procedure"`
+	Verifier       bool     `key:"verifier" doc:"Deposits are also sealed to the separate verifier, which can then check their content. Default false: nobody can before a release." later:"verification levels"`
 	InHSM          []string `key:"in_hsm,list" ref:"party" doc:"Parties that keep their share in a hardware security module." later:"hardware keys"`
 }
 

@@ -36,9 +36,10 @@ type Decision struct {
 
 // Notices is how notice is given.
 type Notices struct {
-	Channels     []string        `key:"channels,required,list" enum:"registered_letter letter email phone portal bailiff" doc:"How."`
-	Presumed     quantity.Period `key:"presumed_receipt" doc:"After how long a notice counts as received."`
-	OnInsolvency []string        `key:"on_insolvency_also,list" ref:"party =curator" doc:"Who else is told when a party is insolvent."`
+	Channels     []string                   `key:"channels,required,list" enum:"registered_letter letter email phone portal bailiff" doc:"How."`
+	Presumed     quantity.Period            `key:"presumed_receipt" doc:"After how long a notice counts as received."`
+	ByChannel    map[string]quantity.Period `key:"presumed_receipt_by" keys:"registered_letter letter email phone portal bailiff" doc:"The same, where it differs by channel."`
+	OnInsolvency []string                   `key:"on_insolvency_also,list" ref:"party =curator" doc:"Who else is told when a party is insolvent."`
 }
 
 // Fact is a fact of the agreement's own: conditions read it as fact.ID().
@@ -124,6 +125,9 @@ type Event struct {
 	Decide     Decide          `key:"decide" doc:"Who decides that the stages begin. Default people; automatic only with public_register or measured evidence and reversible stages." later:"the full release procedure"`
 	Cure       quantity.Period `key:"cure" doc:"How long the supplier has to put it right. Default none." later:"the full release procedure"`
 	Contest    quantity.Period `key:"contest" doc:"How long it can be contested. Default none."`
+	Audience   []string        `key:"audience,list" ref:"party =beneficiaries =self =claimant =operator" doc:"Who is told of the event itself, besides those its stages tell." later:"the full release procedure"`
+	Requires   []string        `key:"requires,list" enum:"use_terms confidentiality processing_terms fees_paid recipient_screened" doc:"What a claimant must have accepted or done, besides what the stages require." later:"the full release procedure"`
+	Longest    quantity.Period `key:"longest" doc:"How long its stages last at most, where that is shorter than their own." later:"the full release procedure"`
 	Within     quantity.Period `key:"approvals_within" doc:"How soon the approvals must be given." later:"the full release procedure"`
 	Rapid      bool            `key:"rapid" doc:"It cannot wait for office hours." later:"the full release procedure"`
 	Warning    bool            `key:"warning_only" doc:"It only warns: its stages open and pay nothing."`

@@ -145,7 +145,14 @@ type Condition struct {
 // Compile checks the text of a condition. self says that the condition is
 // about one member of a set, named self. The condition is nil when a fault
 // is an error.
-func (l *Language) Compile(text string, self bool) (*Condition, []Fault) {
+func (l *Language) Compile(text string, self bool) (condition *Condition, faults []Fault) {
+	// CEL is not ours to prove free of panics: one that escapes it is a
+	// refusal of the condition, not the end of the process.
+	defer func() {
+		if v := recover(); v != nil {
+			condition, faults = nil, []Fault{{Severity: "error", Rule: "condition", Message: fmt.Sprintf("the reader of conditions gave up on this one (%v)", v), Hint: "say it more simply"}}
+		}
+	}()
 	if len(text) > maxLength {
 		return nil, []Fault{{Severity: "error", Rule: "condition", Message: fmt.Sprintf("the condition is longer than %d characters", maxLength), Hint: "say it more simply, or make several events"}}
 	}

@@ -90,6 +90,11 @@ func (f Function) keyForm() string {
 
 // nearestKey is the key that was most likely meant.
 func (l *Language) nearestKey(key string) string {
+	for _, f := range l.functions {
+		if rest, has := strings.CutPrefix(key, f.Name+"."); has && f.key != "" {
+			return fmt.Sprintf("%s reads %s: write %q", f.Name, f.key, f.key+"."+rest)
+		}
+	}
 	parts := strings.Split(key, ".")
 	for _, f := range l.functions {
 		n := 1 + strings.Count(f.Name, ".")

@@ -22,6 +22,9 @@ func (l *Language) translate(issues *cel.Issues, text string) []Fault {
 	for _, e := range issues.Errors() {
 		f := Fault{Line: e.Location.Line(), Column: e.Location.Column() + 1, Severity: "error", Rule: "condition",
 			Hint: `a condition is facts, &&, ||, !, ==, <, in, duration("72h") and bd(5)`}
+		if f.Line < 1 || f.Column < 1 {
+			f.Line, f.Column = 0, 0 // CEL gave up without a place
+		}
 		f.Message, _, _ = strings.Cut(e.Message, " expecting ")
 		f.Message, _, _ = strings.Cut(f.Message, "\n")
 		quoted, _, _ := strings.Cut(after(e.Message, "'"), "'")

@@ -184,9 +184,9 @@ type Money string
 // Grammar describes the type.
 func (Money) Grammar() Grammar {
 	return Grammar{
-		What:    "an amount of money: a currency code, a space and plain digits",
+		What:    "an amount of money: a currency code, a space and plain digits, with 2 or 4 decimals or none",
 		Example: "EUR 3800",
-		Pattern: `^[A-Z]{3} (0|[1-9][0-9]{0,8})(\.[0-9]{1,4})?$`,
+		Pattern: `^[A-Z]{3} (0|[1-9][0-9]{0,8})(\.[0-9]{2}([0-9]{2})?)?$`,
 	}
 }
 
@@ -214,8 +214,9 @@ func money(s string) (rest string, ok bool) {
 			return s, false
 		}
 	}
-	_, _, rest, ok = decimal(amount, 4)
-	return rest, ok
+	_, fraction, rest, ok := decimal(amount, 4)
+	// Three decimals would be a thousand to half of Europe.
+	return rest, ok && len(fraction)%2 == 0
 }
 
 // Rate is money per unit of time such as EUR 145/h or GBP 85000/mo.
@@ -226,7 +227,7 @@ func (Rate) Grammar() Grammar {
 	return Grammar{
 		What:    "an amount of money per h, d, w, mo, q (quarter) or y",
 		Example: "EUR 145/h",
-		Pattern: `^[A-Z]{3} (0|[1-9][0-9]{0,8})(\.[0-9]{1,4})?/(h|d|w|mo|q|y)$`,
+		Pattern: `^[A-Z]{3} (0|[1-9][0-9]{0,8})(\.[0-9]{2}([0-9]{2})?)?/(h|d|w|mo|q|y)$`,
 	}
 }
 
@@ -301,7 +302,7 @@ func (Instant) Grammar() Grammar {
 // Time returns the moment.
 func (i Instant) Time() (time.Time, error) {
 	t, err := time.Parse(time.RFC3339, string(i))
-	if err != nil || strings.ContainsAny(string(i), ".,") {
+	if err != nil || len(i) != len("2006-01-02T15:04:05Z") && len(i) != len("2006-01-02T15:04:05+00:00") || i[len("2006-01-02T15")] != ':' {
 		return time.Time{}, fmt.Errorf("%q is not %s", string(i), i.Grammar().What)
 	}
 	return t, nil
