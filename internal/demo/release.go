@@ -133,10 +133,10 @@ func (d *demo) stock(ctx context.Context) error {
 	commands := shellBlocks(string(guide))
 	cmd := exec.CommandContext(ctx, "sh", "-eu", "-c", strings.Join(commands, "\n"))
 	cmd.Dir = dir
-	cmd.Env = append(gitEnvironment(d.dir), "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"), "KEY="+d.path("keys", "customer.key"))
+	cmd.Env = append(gitEnvironment(d.dir), "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"), "MINE="+d.path("keys", "customer.key"))
 	out, err := cmd.CombinedOutput()
 	if err != nil {
-		d.say("%s", lastLine(string(out)))
+		d.say("%s", strings.ReplaceAll(strings.TrimSpace(string(out)), "\n", "\n      "))
 		d.prove(false, "stock tools open it", "the guide's commands failed: %v", err)
 		return nil
 	}

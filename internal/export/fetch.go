@@ -331,6 +331,12 @@ func (f *fetcher) guideText(language string) (string, error) {
 	if f.want.Case != "" {
 		b.WriteString(guideShares(language))
 	}
+	repositories := 0
+	for _, m := range f.index.Modules {
+		if m.Kind == string(escrow.Repository) {
+			repositories++
+		}
+	}
 	for _, m := range f.index.Modules {
 		if m.Kind != string(escrow.Repository) {
 			continue
@@ -340,6 +346,9 @@ func (f *fetcher) guideText(language string) (string, error) {
 			return "", fmt.Errorf("guide for module %s: %w", m.ID, err)
 		}
 		b.WriteString(text)
+		if repositories > 1 { // each recipe makes repository.git in the same place
+			fmt.Fprintf(&b, "\n```sh\nmkdir -p opened/%s && mv repository.git opened/%s.git\n```\n\n", m.ID, m.ID)
+		}
 	}
 	return b.String(), nil
 }

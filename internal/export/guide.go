@@ -63,10 +63,11 @@ func guideShares(language string) string {
 		return `## De vrijgavesleutel samenstellen
 
 Elk bestand in ` + "`case/approvals/*.age`" + ` is het sleuteldeel van een bewaarder, versleuteld aan u.
+Zet eerst ` + "`MINE`" + ` op het pad van uw eigen sleutelbestand.
 
 ` + "```sh" + `
 mkdir -p shares
-for f in case/approvals/*.age; do age -d -i "$KEY" "$f" > "shares/$(basename "$f" .age).txt"; done
+for f in case/approvals/*.age; do age -d -i "$MINE" "$f" > "shares/$(basename "$f" .age).txt"; done
 python3 combine.py shares/*.txt > release.key
 age-keygen -y release.key    # gelijk aan "recipient" in keys/.../manifest.json?
 ` + "```" + `
@@ -76,10 +77,11 @@ age-keygen -y release.key    # gelijk aan "recipient" in keys/.../manifest.json?
 	return `## Put the release key together
 
 Each file in ` + "`case/approvals/*.age`" + ` is one trustee's share, sealed to you.
+First set ` + "`MINE`" + ` to the path of your own key file.
 
 ` + "```sh" + `
 mkdir -p shares
-for f in case/approvals/*.age; do age -d -i "$KEY" "$f" > "shares/$(basename "$f" .age).txt"; done
+for f in case/approvals/*.age; do age -d -i "$MINE" "$f" > "shares/$(basename "$f" .age).txt"; done
 python3 combine.py shares/*.txt > release.key
 age-keygen -y release.key    # equal to "recipient" in keys/.../manifest.json?
 ` + "```" + `

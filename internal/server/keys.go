@@ -112,6 +112,7 @@ func syncDir(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
+// readKeys reads the keys; an origin of "" takes the ledger as it is.
 func readKeys(dir, origin string) (*Keys, error) {
 	read := func(name string) (string, error) {
 		data, err := os.ReadFile(filepath.Join(dir, name))
@@ -133,7 +134,7 @@ func readKeys(dir, origin string) (*Keys, error) {
 	if k.Ledger, err = note.NewSigner(texts[0]); err != nil {
 		return nil, escrow.Errorf(escrow.Damaged, "%s is not a note signer key", filepath.Join(dir, ledgerKeyFile))
 	}
-	if k.Ledger.Name() != origin {
+	if origin != "" && k.Ledger.Name() != origin {
 		return nil, escrow.Errorf(escrow.Conflict, "this installation's ledger is %q, but the configuration says origin %q", k.Ledger.Name(), origin).
 			WithHint("a ledger never changes its name; set origin to %q", k.Ledger.Name())
 	}

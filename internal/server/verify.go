@@ -34,7 +34,7 @@ func Verify(ctx context.Context, c config.Config, o Options, pins []evidence.Pin
 		return nil, err
 	}
 	defer lock.Unlock()
-	k, err := readKeys(c.KeysDir(), c.Origin)
+	k, err := readKeys(c.KeysDir(), "")
 	if err != nil {
 		return nil, err
 	}
