@@ -81,6 +81,13 @@ func randomHistory(r *rand.Rand, f object.Format, deposits int) *history {
 		for range r.IntN(20) {
 			ids = append(ids, randomOID(r, f)) // trees and blobs
 		}
+		for range r.IntN(4) { // sent again, as sources sometimes do
+			if len(h.commits) > 0 {
+				c := h.commits[r.IntN(len(h.commits))]
+				added[c] = h.parents[c]
+				ids = append(ids, c)
+			}
+		}
 		list := pack.NewIDs(f, ids)
 		h.reports = append(h.reports, &pack.Report{Format: f, IDs: list, Graph: pack.NewGraph(list, added)})
 	}

@@ -77,6 +77,11 @@ func (l *Local) kindOf(id object.OID) (string, error) {
 	if _, err := fmt.Fprintf(l.in, "%s\n", id); err != nil {
 		return "", l.broken(err)
 	}
+	return l.answer()
+}
+
+// answer reads what git says to one question.
+func (l *Local) answer() (string, error) {
 	line, err := l.out.ReadString('\n')
 	if err != nil {
 		return "", l.broken(err)
@@ -94,12 +99,22 @@ func (l *Local) broken(err error) error {
 
 // Missing implements pack.Known.
 func (l *Local) Missing(ctx context.Context, ids []object.OID) ([]object.OID, error) {
+	// All questions are on their way while answers are read: one at a time,
+	// every id would wait for two switches between processes.
+	asked := make(chan error, 1)
+	go func() {
+		w := bufio.NewWriterSize(l.in, 32<<10)
+		for _, id := range ids {
+			if _, err := w.WriteString(id.String() + "\n"); err != nil {
+				asked <- err
+				return
+			}
+		}
+		asked <- w.Flush()
+	}()
 	var out []object.OID
 	for _, id := range ids {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		kind, err := l.kindOf(id)
+		kind, err := l.answer()
 		if err != nil {
 			return nil, err
 		}
@@ -107,7 +122,10 @@ func (l *Local) Missing(ctx context.Context, ids []object.OID) ([]object.OID, er
 			out = append(out, id)
 		}
 	}
-	return out, nil
+	if err := <-asked; err != nil {
+		return nil, l.broken(err)
+	}
+	return out, ctx.Err()
 }
 
 // With implements git.Known: what was packed came from this repository.

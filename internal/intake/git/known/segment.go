@@ -317,39 +317,3 @@ func Merge(segments []*Segment, ids pack.IDs, g pack.Graph) (pack.IDs, pack.Grap
 	}
 	return join(ids.Format(), all)
 }
-
-// part is one set with its graph.
-type part struct {
-	ids   pack.IDs
-	graph pack.Graph
-}
-
-func (p part) parentID(place uint32) object.OID {
-	if int(place) < p.ids.Len() {
-		return p.ids.At(int(place))
-	}
-	return p.graph.Outside.At(int(place) - p.ids.Len())
-}
-
-func join(f object.Format, all []part) (pack.IDs, pack.Graph, error) {
-	lists := make([]pack.IDs, len(all))
-	for i, p := range all {
-		lists[i] = p.ids
-	}
-	ids := pack.UnionIDs(f, lists...)
-	parents := make(map[object.OID][]object.OID)
-	for _, p := range all {
-		for i, c := range p.graph.Commits {
-			id := p.ids.At(int(c))
-			if _, ok := parents[id]; ok {
-				continue
-			}
-			list := []object.OID{}
-			for _, place := range p.graph.ParentsOf(i) {
-				list = append(list, p.parentID(place))
-			}
-			parents[id] = list
-		}
-	}
-	return ids, pack.NewGraph(ids, parents), nil
-}

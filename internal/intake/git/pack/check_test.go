@@ -283,7 +283,7 @@ func TestCheckFindsDamageInARealPack(t *testing.T) {
 		opts := pack.Options{Format: f, Tips: r.tips()}
 		want := r.objects()
 		rng := rand.New(rand.NewPCG(3, uint64(f)))
-		for range 300 {
+		for range 120 {
 			at, bit := rng.IntN(len(data)), byte(1)<<rng.IntN(8)
 			bad := bytes.Clone(data)
 			bad[at] ^= bit
@@ -294,7 +294,7 @@ func TestCheckFindsDamageInARealPack(t *testing.T) {
 				t.Fatalf("bit %#x of byte %d flipped and resealed: passes with other objects", bit, at)
 			}
 		}
-		for range 100 {
+		for range 40 {
 			n := rng.IntN(len(data))
 			if _, err := check(t, data[:n], opts); escrow.CodeOf(err) != escrow.Damaged {
 				t.Fatalf("cut at %d of %d: %v", n, len(data), err)

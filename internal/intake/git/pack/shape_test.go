@@ -44,7 +44,7 @@ func idsOf(f object.Format, contents [][]byte) pack.IDs {
 func TestCheckChains(t *testing.T) {
 	f := object.SHA1
 	const deep = 5000
-	text := versions(deep, 300)
+	text := versions(deep, 80)
 	filler := make([][]byte, 7)
 	for i := range filler {
 		filler[i] = []byte(strings.Repeat(fmt.Sprintf("filler %d\n", i), 60_000))
