@@ -39,7 +39,7 @@ func (r *reader) characters(data []byte) bool {
 			continue
 		}
 		if what := hidden(c); what != "" {
-			r.fail(problem.Pos{Line: line, Column: column}, "text-character", "remove it, or write it as an escape in double quotes", "%s (U+%04X)", what, c)
+			r.fail(problem.Pos{Line: line, Column: column}, "text-character", "remove it", "%s (U+%04X)", what, c)
 			return false
 		}
 		if c == '\t' {

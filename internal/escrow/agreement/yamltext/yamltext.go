@@ -10,6 +10,7 @@
 package yamltext
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 
@@ -163,11 +164,12 @@ func (r *reader) convert(n ast.Node, depth int) *Node {
 	case *ast.LiteralNode:
 		out := &Node{Pos: place(n.Start), Text: n.Value.Value}
 		out.locateBlock(n.Value.GetToken().Origin, n.Start.Type == token.FoldedType)
-		return out
+		return out // its characters were checked in the source
 	case *ast.StringNode, *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.InfinityNode, *ast.NanNode:
 		t := n.GetToken()
 		out := &Node{Pos: place(t), Text: t.Value, Plain: t.Type != token.SingleQuoteType && t.Type != token.DoubleQuoteType}
 		out.locate(t.Origin)
+		r.decoded(out.Pos, out.Text)
 		return out
 	case *ast.NullNode:
 		out := &Node{Pos: place(n.Token), Text: n.Token.Value, Plain: true}
@@ -178,6 +180,21 @@ func (r *reader) convert(n ast.Node, depth int) *Node {
 	}
 	r.fail(place(n.GetToken()), "yaml-syntax", "write it as text, a list or a mapping", "a YAML %s is not part of this language", n.Type())
 	return nil
+}
+
+// decoded refuses what an escape may not stand for: the characters that are
+// refused in the source.
+func (r *reader) decoded(pos problem.Pos, text string) {
+	for _, c := range text {
+		what := hidden(c)
+		if c == '\t' {
+			what = "a tab"
+		}
+		if what != "" || c == '\uFFFD' {
+			r.fail(pos, "text-character", "remove it", "an escape stands for %s (U+%04X)", cmp.Or(what, "no character"), c)
+			return
+		}
+	}
 }
 
 func (r *reader) mapping(start problem.Pos, values []*ast.MappingValueNode, flow bool, depth int) *Node {
@@ -200,6 +217,7 @@ func (r *reader) mapping(start problem.Pos, values []*ast.MappingValueNode, flow
 			continue
 		}
 		seen[t.Value] = pos
+		r.decoded(pos, t.Value)
 		if value := r.convert(v.Value, depth+1); value != nil {
 			out.Fields = append(out.Fields, Field{Key: t.Value, Pos: pos, Value: value})
 		}
