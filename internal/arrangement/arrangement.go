@@ -73,6 +73,9 @@ func (r *Registry) Register(ctx context.Context, actor escrow.Actor, source []by
 		switch {
 		case err == nil && old.Digest == a.Digest:
 			return nil, escrow.Errorf(escrow.Conflict, "version %d of %q says the same already", old.Version, a.ID)
+		case err == nil && (parsed.Version != old.Version+1 || parsed.Replaces != old.Digest):
+			return nil, escrow.Errorf(escrow.Conflict, "version %d of %q is in force, with digest %s; this text is version %d and replaces %q", old.Version, a.ID, old.Digest, parsed.Version, parsed.Replaces).
+				WithHint("write version: %d and replaces: %s", old.Version+1, old.Digest)
 		case err == nil:
 			a.Version = old.Version + 1
 		case escrow.CodeOf(err) != escrow.NotFound:
@@ -105,6 +108,8 @@ func putModule(ctx context.Context, tx Tx, m escrow.Module) error {
 		m.Source, m.Every, m.Rebase = old.Source, old.Every, old.Rebase
 	case escrow.CodeOf(err) != escrow.NotFound:
 		return err
+	case m.Source.Mode == escrow.Pull && m.Source.URL == "":
+		m.Every = 0 // an organisation, say: nothing can be fetched before its source is set
 	}
 	return tx.PutModule(ctx, m)
 }

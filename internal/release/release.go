@@ -36,16 +36,17 @@ type Tx interface {
 
 // Terms tells what the agreement says about releasing.
 type Terms interface {
-	// Stage returns what the stage opens for this event and claimant, or an
-	// error with code NotFound or Invalid that names what the agreement has.
-	Stage(source []byte, event, stage string, claimant escrow.Actor) (Stage, error)
+	// Stage returns what the claimed stage opens for the claimant, and until
+	// when a claim made now can be contested, or an error with code NotFound
+	// or Invalid that names what the agreement has.
+	Stage(source []byte, claim escrow.Claim, claimant escrow.Actor, now time.Time) (Stage, error)
 }
 
 // Stage is one stage of a release as the agreement has it.
 type Stage struct {
-	Opens      []string      // compartments
-	Recipients []string      // parties it opens for
-	Contest    time.Duration // contest period, 0 for none
+	Opens       []string  // compartments
+	Recipients  []string  // parties it opens for
+	ContestEnds time.Time // end of the contest period, zero for none
 }
 
 // Releases is the engine.
@@ -75,7 +76,7 @@ func (r *Releases) Open(ctx context.Context, actor escrow.Actor, arrangement str
 		if err != nil {
 			return nil, err
 		}
-		stage, err := r.terms.Stage(a.Source, req.Event, req.Stage, actor)
+		stage, err := r.terms.Stage(a.Source, req, actor, now)
 		if err != nil {
 			return nil, err
 		}
@@ -88,10 +89,7 @@ func (r *Releases) Open(ctx context.Context, actor escrow.Actor, arrangement str
 			return nil, err
 		}
 		c = escrow.Case{Arrangement: arrangement, ID: "case-" + id, Event: req.Event, Stage: req.Stage, Claimant: actor.Party, Reason: req.Reason,
-			Compartment: compartment, Epoch: epoch.Number, Recipients: stage.Recipients, State: escrow.CaseOpened, OpenedAt: now}
-		if stage.Contest > 0 {
-			c.ContestEnds = now.Add(stage.Contest)
-		}
+			Compartment: compartment, Epoch: epoch.Number, Recipients: stage.Recipients, State: escrow.CaseOpened, OpenedAt: now, ContestEnds: stage.ContestEnds}
 		if err := tx.PutCase(ctx, c); err != nil {
 			return nil, err
 		}

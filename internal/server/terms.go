@@ -7,7 +7,6 @@ import (
 
 	"holdfast/internal/escrow"
 	"holdfast/internal/escrow/agreement"
-	"holdfast/internal/escrow/agreement/quantity"
 	"holdfast/internal/keyring"
 	"holdfast/internal/release"
 )
@@ -42,31 +41,27 @@ func (terms) Compartment(source []byte, id string) (keyring.Compartment, error) 
 	return out, nil
 }
 
-// Stage implements release.Terms. The stage is the instance for the claimant
-// where it is written for each of them.
-func (terms) Stage(source []byte, event, stage string, claimant escrow.Actor) (release.Stage, error) {
-	e, err := expand(source)
+// Stage implements release.Terms.
+func (terms) Stage(source []byte, claim escrow.Claim, claimant escrow.Actor, now time.Time) (release.Stage, error) {
+	parsed, problems := agreement.Parse("agreement", source)
+	if parsed == nil {
+		return release.Stage{}, agreement.Refusal(problems)
+	}
+	e := parsed.Expand()
+	ev := e.Event(claim.Event)
+	if ev == nil {
+		ev = e.Event(claim.Event + "/" + claimant.Party)
+	}
+	if ev == nil {
+		return release.Stage{}, escrow.Errorf(escrow.NotFound, "the agreement has no event %q; it has %s", claim.Event, eventNames(e))
+	}
+	if ev.Warning {
+		return release.Stage{}, escrow.Errorf(escrow.Invalid, "event %q only warns; it opens nothing", claim.Event)
+	}
+	s, err := stageFor(e, ev, claim.Stage, claimant.Party)
 	if err != nil {
 		return release.Stage{}, err
 	}
-	ev := e.Event(event)
-	if ev == nil {
-		ev = e.Event(event + "/" + claimant.Party)
-	}
-	if ev == nil {
-		return release.Stage{}, escrow.Errorf(escrow.NotFound, "the agreement has no event %q; it has %s", event, eventNames(e))
-	}
-	if ev.Warning {
-		return release.Stage{}, escrow.Errorf(escrow.Invalid, "event %q only warns; it opens nothing", event)
-	}
-	id := stage
-	if !slices.Contains(ev.Stages, id) {
-		id = stage + "/" + claimant.Party
-	}
-	if !slices.Contains(ev.Stages, id) {
-		return release.Stage{}, escrow.Errorf(escrow.Invalid, "event %q leads to the stages %s, not to %q", event, strings.Join(ev.Stages, ", "), stage)
-	}
-	s := e.Stage(id)
 	out := release.Stage{Opens: s.Opens, Recipients: s.To}
 	if s.ToClaimant && !slices.Contains(out.Recipients, claimant.Party) {
 		out.Recipients = append(slices.Clone(out.Recipients), claimant.Party)
@@ -75,8 +70,32 @@ func (terms) Stage(source []byte, event, stage string, claimant escrow.Actor) (r
 	if contest == "" {
 		contest = ev.Contest
 	}
-	out.Contest = atMost(contest)
+	if !contest.IsZero() {
+		out.ContestEnds = parsed.Deadline(now, contest)
+	}
 	return out, nil
+}
+
+// stageFor finds the stage the event leads to. Where it is written for each
+// beneficiary or licence, it is the instance that opens for the claimant.
+func stageFor(e *agreement.Expanded, ev *agreement.EventInstance, stage, claimant string) (*agreement.StageInstance, error) {
+	var own []*agreement.StageInstance
+	for _, id := range ev.Stages {
+		s := e.Stage(id)
+		if id == stage {
+			return s, nil
+		}
+		if s.Stage == stage && (s.Instance == claimant || slices.Contains(s.To, claimant)) {
+			own = append(own, s)
+		}
+	}
+	switch len(own) {
+	case 0:
+		return nil, escrow.Errorf(escrow.Invalid, "event %q leads to the stages %s, not to %q", ev.ID, strings.Join(ev.Stages, ", "), stage)
+	case 1:
+		return own[0], nil
+	}
+	return nil, escrow.Errorf(escrow.Invalid, "stage %q opens for %s in %d ways; name one of %s", stage, claimant, len(own), strings.Join(ev.Stages, ", "))
 }
 
 func eventNames(e *agreement.Expanded) string {
@@ -85,29 +104,4 @@ func eventNames(e *agreement.Expanded) string {
 		names = append(names, ev.ID)
 	}
 	return strings.Join(names, ", ")
-}
-
-// atMost is a length of time that a period never exceeds. Until business-day
-// calendars are computed, a contest period in business days, months or years
-// ends late rather than early: nobody loses time to object by our arithmetic.
-func atMost(p quantity.Period) time.Duration {
-	if p == "" {
-		return 0
-	}
-	if d, ok := p.Fixed(); ok {
-		return d
-	}
-	n, unit, err := p.Split()
-	if err != nil {
-		return 0 // the parser refused it long before
-	}
-	const day = 24 * time.Hour
-	switch unit {
-	case quantity.BusinessDay:
-		return time.Duration(2*n+4) * day // weekends, and four holidays
-	case quantity.Month:
-		return time.Duration(n) * 31 * day
-	default:
-		return time.Duration(n) * 366 * day
-	}
 }
