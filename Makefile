@@ -1,6 +1,6 @@
 # Two commands matter: `make demo` runs the main job, `make test` proves it.
 GO ?= go
-FUZZTIME ?= 3s
+FUZZTIME ?= 2s
 # Set by .ci/run; elsewhere a missing PostgreSQL shows as a skip.
 export HOLDFAST_TEST_POSTGRES HOLDFAST_TEST_POSTGRES_REQUIRED
 
