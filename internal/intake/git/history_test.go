@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -282,6 +283,30 @@ func TestLFSNotAskedFor(t *testing.T) {
 	c.opts.Source.LFS = true // the module is changed
 	if r = c.deposit(escrow.IncrementalDeposit); r.Summary.LFSHeld != 1 {
 		t.Errorf("after the change: %+v, %q", r.Summary, r.Missing)
+	}
+}
+
+// An ssh source tells where its large files are, and how to ask for them.
+func TestLFSOverSSH(t *testing.T) {
+	r := gittest.NewRepo(t, "sha1")
+	large := new(gittest.LFS)
+	api := gittest.ServeHTTP(t, r.Root(), gittest.HTTPOptions{Token: "short-lived"}, func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			if strings.HasSuffix(req.URL.Path, "/batch") && req.Header.Get("Authorization") != "RemoteAuth short-lived" {
+				http.Error(w, "no", http.StatusUnauthorized)
+				return
+			}
+			large.Middleware(next).ServeHTTP(w, req)
+		})
+	})
+	s := gittest.ServeSSH(t, r.Root(), gittest.SSHOptions{Version: gittest.V2, Commands: map[string]string{
+		"git-lfs-authenticate '" + r.Name() + "' download": `{"href":"` + api.URL + "/" + r.Name() + `/info/lfs","header":{"Authorization":"RemoteAuth short-lived"}}`,
+	}})
+	p, _ := large.Add("content of a large file")
+	r.Commit(t, "refs/heads/main", map[string]string{"big.bin": p})
+	c := newChain(t, r, git.Source{Endpoint: wire.Endpoint{URL: s.URL("/" + r.Name()), Key: wire.Secret(s.ClientKey), HostKeys: s.HostKeys[0]}, LFS: true})
+	if res := c.deposit(escrow.FullDeposit); res.Summary.LFSHeld != 1 || res.Completeness() != escrow.Complete {
+		t.Errorf("%+v, missing %q", res.Summary, res.Missing)
 	}
 }
 

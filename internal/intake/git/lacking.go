@@ -16,7 +16,9 @@ const LackingFormat = "holdfast-completeness/v1"
 
 // Lacking is the completeness list of a deposit: everything that the source
 // names beyond its Git objects, and whether it is held. It names files, so it
-// is stored sealed (role "report"), and only when it has an entry.
+// is stored sealed (role "report"): with a FULL deposit when it has an entry,
+// with an increment when it differs from the last one. The latest list of the
+// chain is the one that holds.
 type Lacking struct {
 	LFS        []LFSEntry
 	Submodules []Submodule    // never held: each is a repository of its own

@@ -103,6 +103,13 @@ func edgeCases(t *testing.T, c *chain, old bool) {
 	if result.Summary.Submodules != 1 || result.Completeness() != escrow.Incomplete || len(result.Objects) != 2 || result.Objects[1].Role != git.RoleReport {
 		t.Errorf("a submodule gives %+v, objects %+v, missing %q", result.Summary, result.Objects, result.Missing)
 	}
+	if result = step("on with the submodule", increment, func() { r.Commit(t, "refs/heads/other", map[string]string{"n": "1"}) }); len(result.Objects) != 1 || len(result.Missing) != 1 {
+		t.Errorf("the list has not changed: objects %+v, missing %q", result.Objects, result.Missing)
+	}
+	step("replaced and symbolic refs", increment, func() {
+		r.Git(t, "replace", first, r.Git(t, "rev-parse", "refs/heads/other"))
+		r.Git(t, "symbolic-ref", "refs/remotes/origin/HEAD", "refs/heads/other")
+	})
 	step("moved back", increment, func() { r.SetRef(t, "refs/heads/main", first) })
 	step("forward again", increment, func() { r.SetRef(t, "refs/heads/main", tip) })
 	step("tag moved", increment, func() { r.Tag(t, "annotated", first) })

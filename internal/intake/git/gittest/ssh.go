@@ -2,6 +2,7 @@ package gittest
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/rsa"
@@ -35,9 +36,10 @@ func (s *SSH) URL(path string) string { return "ssh://" + s.User + "@" + s.Addr 
 
 // SSHOptions says how the server behaves.
 type SSHOptions struct {
-	Version Version // V0 refuses the GIT_PROTOCOL variable, as sshd does by default
-	Message string  // said on standard error instead of serving, as forges do
-	RSA     bool    // has an RSA host key beside the ed25519 one, which servers prefer to show less
+	Version  Version           // V0 refuses the GIT_PROTOCOL variable, as sshd does by default
+	Message  string            // said on standard error instead of serving, as forges do
+	Commands map[string]string // what other commands print, by their line
+	RSA      bool              // has an RSA host key beside the ed25519 one, which servers prefer to show less
 }
 
 // NewKey makes an ed25519 key pair: an OpenSSH private key, and the public key
@@ -143,10 +145,14 @@ func serveSession(channel ssh.Channel, requests <-chan *ssh.Request, root string
 }
 
 func runUploadPack(channel ssh.Channel, line, root string, o SSHOptions) int {
+	if out, ok := o.Commands[line]; ok {
+		io.WriteString(channel, out)
+		return 0
+	}
 	path, ok := strings.CutPrefix(line, "git-upload-pack '")
 	if o.Message != "" || !ok {
-		io.WriteString(channel.Stderr(), o.Message+"\n")
-		return 1
+		io.WriteString(channel.Stderr(), cmp.Or(o.Message, "command not found")+"\n")
+		return 127
 	}
 	cmd := exec.Command("git", "-c", "safe.directory=*", "upload-pack", filepath.Join(root, filepath.Clean("/"+strings.ReplaceAll(strings.TrimSuffix(path, "'"), `'\''`, "'"))))
 	cmd.Env = Env()

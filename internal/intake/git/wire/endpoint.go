@@ -131,12 +131,14 @@ func (e Endpoint) target() (*target, error) {
 	overHTTP := t.scheme == schemeHTTP || t.scheme == schemeHTTPS
 	switch {
 	case e.Token != "" && !overHTTP:
-		return nil, invalid("source %s: a token goes with an http or https source only", t.display)
+		return nil, invalid("source %s: a token goes with an http or https source only", t.display).
+			WithHint("an ssh source takes a deploy key, git:// and a local path take nothing")
 	case strings.ContainsFunc(string(e.Token)+e.User, isControl):
 		return nil, invalid("source %s: the token or its user name holds a control character", t.display).
 			WithHint("enter the token again, without a line feed at its end")
 	case strings.Contains(e.User, ":"):
-		return nil, invalid("source %s: the token's user name holds a colon", t.display)
+		return nil, invalid("source %s: the token's user name holds a colon", t.display).
+			WithHint("give the user name alone")
 	case e.Token != "" && t.scheme == schemeHTTP && !e.PlainToken && !isLoopback(t.base.Hostname()):
 		return nil, invalid("source %s: a token would cross the network in clear", t.display).
 			WithHint("use https, or allow the token in clear for this source")
@@ -178,11 +180,11 @@ const maxURL = 4096
 func parseURL(raw string) (*target, error) {
 	switch {
 	case raw == "":
-		return nil, invalid("the source has no URL")
+		return nil, invalid("the source has no URL").WithHint(urlHint)
 	case len(raw) > maxURL:
-		return nil, invalid("the source's URL is longer than %d bytes", maxURL)
+		return nil, invalid("the source's URL is longer than %d bytes", maxURL).WithHint(urlHint)
 	case strings.ContainsFunc(raw, isControl):
-		return nil, invalid("the source's URL holds a control character")
+		return nil, invalid("the source's URL holds a control character").WithHint(urlHint)
 	case filepath.IsAbs(raw):
 		return &target{scheme: schemeFile, path: filepath.Clean(raw), display: filepath.Clean(raw)}, nil
 	case !strings.Contains(raw, "://"):
@@ -205,21 +207,21 @@ func parseURL(raw string) (*target, error) {
 		return nil, invalid("source %s: the URL holds a user name or password", t.display).
 			WithHint("give the token as the source's secret and take it out of the URL; one that stood in a URL should be replaced")
 	case u.RawQuery != "", u.Fragment != "", u.ForceQuery:
-		return nil, invalid("source %s: the URL holds a query or a fragment", t.display)
+		return nil, invalid("source %s: the URL holds a query or a fragment", t.display).WithHint(urlHint)
 	case strings.ContainsFunc(u.Path, isControl), u.Opaque != "":
-		return nil, invalid("source %s: the path holds a control character or is not a path", t.display)
+		return nil, invalid("source %s: the path holds a control character or is not a path", t.display).WithHint(urlHint)
 	case strings.Trim(u.Path, "/") == "":
-		return nil, invalid("source %s: the URL names no repository", t.display)
+		return nil, invalid("source %s: the URL names no repository", t.display).WithHint(urlHint)
 	}
 	if scheme == schemeFile {
 		if u.Host != "" && u.Host != "localhost" {
-			return nil, invalid("source %s: a file URL names this machine only", t.display)
+			return nil, invalid("source %s: a file URL names this machine only", t.display).WithHint(urlHint)
 		}
 		t.path = filepath.Clean(filepath.FromSlash(u.Path))
 		return t, nil
 	}
 	if u.Hostname() == "" {
-		return nil, invalid("source %s: the URL names no host", t.display)
+		return nil, invalid("source %s: the URL names no host", t.display).WithHint(urlHint)
 	}
 	port := u.Port()
 	if port == "" {

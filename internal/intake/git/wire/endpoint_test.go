@@ -77,7 +77,7 @@ func TestEndpointRefuses(t *testing.T) {
 			t.Errorf("%q: code %q, want invalid: %v", e.URL, escrow.CodeOf(err), err)
 			continue
 		}
-		noSecret(t, err)
+		check(t, err, escrow.Invalid)
 		if _, err := wire.Open(t.Context(), e, config()); err == nil {
 			t.Errorf("%q opens", e.URL)
 		}

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -116,6 +117,8 @@ func classify(err error) (escrow.Code, string) {
 		return escrow.NotFound, "check the path, and that the credentials may read the repository"
 	case isRemote && strings.Contains(remote.text, "corruption"):
 		return escrow.Unavailable, "the source's own repository is damaged or lacks objects; run git fsck there"
+	case isCertificate(err):
+		return escrow.Unauthenticated, "nothing was sent; the server's certificate must be valid for the host name and come from an authority that is trusted here"
 	case errors.Is(err, errIdle):
 		return escrow.Unavailable, "the source stopped answering; try again later"
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
@@ -125,6 +128,11 @@ func classify(err error) (escrow.Code, string) {
 		return escrow.Unavailable, "check the host name and the network; try again later"
 	}
 	return escrow.Unavailable, "try again later"
+}
+
+func isCertificate(err error) bool {
+	_, ok := errors.AsType[*tls.CertificateVerificationError](err)
+	return ok
 }
 
 // isNotFound knows the ways servers say that there is no such repository.

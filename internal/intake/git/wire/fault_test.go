@@ -2,9 +2,12 @@ package wire_test
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -330,4 +333,50 @@ func TestCancel(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Over TLS, with HTTP/2: the certificate decides, and only the roots given.
+func TestTLS(t *testing.T) {
+	r := sample(t)
+	h, err := gittest.HTTPHandler(r.Root(), gittest.HTTPOptions{Version: gittest.V2, Token: canary})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var protocol string
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		protocol = r.Proto
+		h.ServeHTTP(w, r)
+	}))
+	s.EnableHTTP2 = true
+	s.StartTLS()
+	defer s.Close()
+	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	e := wire.Endpoint{URL: s.URL + "/" + r.Name(), Token: canary}
+	check(t, everything(t.Context(), e, config()), escrow.Unauthenticated, "certificate")
+	cfg := config()
+	cfg.TLS = &tls.Config{RootCAs: x509.NewCertPool()}
+	cfg.TLS.RootCAs.AddCert(s.Certificate())
+	if err := everything(t.Context(), e, cfg); err != nil {
+		t.Error(err)
+	}
+	if protocol != "HTTP/2.0" {
+		t.Errorf("spoken over %s", protocol)
+	}
+}
+
+func TestRunSSH(t *testing.T) {
+	s := gittest.ServeSSH(t, t.TempDir(), gittest.SSHOptions{Commands: map[string]string{"hello 'you'": "hi"}})
+	e := wire.Endpoint{URL: s.URL("/x.git"), Key: wire.Secret(s.ClientKey), HostKeys: s.HostKeys[0]}
+	out, err := wire.RunSSH(t.Context(), e, config(), "hello 'you'")
+	if err != nil || string(out) != "hi" {
+		t.Errorf("%q, %v", out, err)
+	}
+	_, err = wire.RunSSH(t.Context(), e, config(), "other")
+	check(t, err, escrow.NotFound, "not found")
+	_, strange, _ := gittest.NewKey(t)
+	e.HostKeys = strange
+	_, err = wire.RunSSH(t.Context(), e, config(), "hello 'you'")
+	check(t, err, escrow.Unauthenticated, "another key")
+	_, err = wire.RunSSH(t.Context(), wire.Endpoint{URL: "https://h/x"}, config(), "x")
+	check(t, err, escrow.Invalid)
 }

@@ -38,7 +38,7 @@ func RunSSH(ctx context.Context, e Endpoint, cfg Config, command string) ([]byte
 		return nil, err
 	}
 	if t.scheme != schemeSSH {
-		return nil, invalid("source %s: no command can be run there", t.display)
+		return nil, invalid("source %s: no command can be run there", t.display).WithHint("only ssh sources run commands")
 	}
 	cfg.Limits = cfg.Limits.withDefaults()
 	c := &Conn{target: t, limits: cfg.Limits, scrub: e.scrubber()}
