@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"holdfast/evidence"
@@ -23,8 +24,8 @@ import (
 // result is what was measured on one engine.
 type result struct {
 	name             string
-	ledger1, ledger8 float64 // transactions per second with the ledger, by writers
-	plain1, plain8   float64 // and without
+	ledger1, ledger8 rate    // with the ledger, by writers
+	plain1, plain8   rate    // and without
 	fill             float64 // entries per second, 5000 per transaction
 	bytesPerEntry    float64
 	prove            latencies
@@ -37,7 +38,17 @@ type result struct {
 	offline          time.Duration
 }
 
-type latencies struct{ p50, p99 time.Duration }
+// rate is a number of transactions per second, and the processor time of this
+// process for one of them.
+type rate struct {
+	perSecond float64
+	cpu       time.Duration
+}
+
+// latencies are wall-clock times of one operation, and the processor time of
+// this process per operation: on SQLite all there is, on PostgreSQL the
+// client's part.
+type latencies struct{ p50, p99, cpu time.Duration }
 
 func measure(ctx context.Context, e *engine, s settings, progress io.Writer) (*result, error) {
 	r := &result{name: e.name}
@@ -46,7 +57,7 @@ func measure(ctx context.Context, e *engine, s settings, progress io.Writer) (*r
 	}
 	// Alternating, so that a change of the machine's load hits both.
 	for _, m := range []struct {
-		rate    *float64
+		rate    *rate
 		writers int
 		tx      func(context.Context, *sql.Tx, int64) error
 	}{
@@ -56,7 +67,7 @@ func measure(ctx context.Context, e *engine, s settings, progress io.Writer) (*r
 		if *m.rate, err = e.rate(ctx, m.writers, s.time, m.tx); err != nil {
 			return nil, err
 		}
-		say("%.0f tx/s with %d writers", *m.rate, m.writers)
+		say("%.0f tx/s with %d writers", m.rate.perSecond, m.writers)
 	}
 	size, err := e.fill(ctx, r, s.leaves)
 	if err != nil {
@@ -76,13 +87,13 @@ func measure(ctx context.Context, e *engine, s settings, progress io.Writer) (*r
 }
 
 // rate runs tx in as many transactions as fit in d, from some writers at once.
-func (e *engine) rate(ctx context.Context, writers int, d time.Duration, tx func(context.Context, *sql.Tx, int64) error) (float64, error) {
+func (e *engine) rate(ctx context.Context, writers int, d time.Duration, tx func(context.Context, *sql.Tx, int64) error) (rate, error) {
 	var done, number atomic.Int64
 	number.Store(time.Now().UnixMicro()) // after those of the measurement before
 	errs := make(chan error, writers)
 	end := time.Now().Add(d)
 	var group sync.WaitGroup
-	begin := time.Now()
+	begin, cpu := time.Now(), processorTime()
 	for range writers {
 		group.Go(func() {
 			for time.Now().Before(end) {
@@ -97,9 +108,10 @@ func (e *engine) rate(ctx context.Context, writers int, d time.Duration, tx func
 	group.Wait()
 	select {
 	case err := <-errs:
-		return 0, err
+		return rate{}, err
 	default:
-		return float64(done.Load()) / time.Since(begin).Seconds(), nil
+		n := done.Load()
+		return rate{float64(n) / time.Since(begin).Seconds(), (processorTime() - cpu) / time.Duration(n)}, nil
 	}
 }
 
@@ -226,10 +238,12 @@ func (e *engine) proofs(ctx context.Context, r *result, size int64, count int) e
 
 func timed(count int, do func() (check func() error, err error)) (latencies, error) {
 	all := make([]time.Duration, count)
+	var spent time.Duration
 	for i := range all {
-		begin := time.Now()
+		begin, cpu := time.Now(), processorTime()
 		check, err := do()
 		all[i] = time.Since(begin)
+		spent += processorTime() - cpu
 		if err != nil {
 			return latencies{}, err
 		}
@@ -238,7 +252,16 @@ func timed(count int, do func() (check func() error, err error)) (latencies, err
 		}
 	}
 	slices.Sort(all)
-	return latencies{all[count/2], all[count*99/100]}, nil
+	return latencies{all[count/2], all[count*99/100], spent / time.Duration(count)}, nil
+}
+
+// processorTime is what this process has used, in all its threads.
+func processorTime() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // reread verifies the whole ledger in the database, exports it, and verifies

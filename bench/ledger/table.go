@@ -17,13 +17,15 @@ func table(out io.Writer, results []*result, s settings) {
 	}
 	line("", func(r *result) string { return r.name })
 	line("---", func(*result) string { return "---:" })
-	rate := func(ledger, plain func(*result) float64) func(*result) string {
+	with := func(withLedger, plain func(*result) rate) func(*result) string {
 		return func(r *result) string {
-			return fmt.Sprintf("%.0f (plain %.0f, ratio %.2f)", ledger(r), plain(r), ledger(r)/plain(r))
+			l, p := withLedger(r), plain(r)
+			return fmt.Sprintf("%.0f, CPU %.2f ms (plain %.0f, %.2f ms; ratio %.2f)",
+				l.perSecond, milliseconds(l.cpu), p.perSecond, milliseconds(p.cpu), l.perSecond/p.perSecond)
 		}
 	}
-	line("state change + 1 act, tx/s, 1 writer", rate(func(r *result) float64 { return r.ledger1 }, func(r *result) float64 { return r.plain1 }))
-	line("state change + 1 act, tx/s, 8 writers", rate(func(r *result) float64 { return r.ledger8 }, func(r *result) float64 { return r.plain8 }))
+	line("state change + 1 act, tx/s, 1 writer", with(func(r *result) rate { return r.ledger1 }, func(r *result) rate { return r.plain1 }))
+	line("state change + 1 act, tx/s, 8 writers", with(func(r *result) rate { return r.ledger8 }, func(r *result) rate { return r.plain8 }))
 	line("fill, acts/s, 5,000 a transaction", func(r *result) string { return fmt.Sprintf("%.0f", r.fill) })
 	line("bytes on disk per entry", func(r *result) string { return fmt.Sprintf("%.0f", r.bytesPerEntry) })
 	at := fmt.Sprintf(" at %d entries, p50 / p99", s.leaves)
@@ -40,6 +42,7 @@ func table(out io.Writer, results []*result, s settings) {
 }
 
 func (l latencies) String() string {
-	ms := func(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
-	return fmt.Sprintf("%.2f / %.2f ms", ms(l.p50), ms(l.p99))
+	return fmt.Sprintf("%.2f / %.2f ms, CPU %.2f ms", milliseconds(l.p50), milliseconds(l.p99), milliseconds(l.cpu))
 }
+
+func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

@@ -68,7 +68,7 @@ func sqliteSchema() []string {
 )`,
 		`INSERT INTO ledger_head (id, size, edge) VALUES (1, 0, x'')`,
 
-		`CREATE TRIGGER ledger_head_grows BEFORE UPDATE ON ledger_head
+		`CREATE TRIGGER ledger_head_grows BEFORE UPDATE OF id, size ON ledger_head
 WHEN NEW.id <> 1 OR NEW.size < OLD.size
 BEGIN SELECT RAISE(ABORT, 'ledger: the log cannot shrink'); END`,
 		`CREATE TRIGGER ledger_head_stays BEFORE DELETE ON ledger_head
@@ -136,7 +136,7 @@ func postgresSchema() []string {
 BEGIN
 	RAISE EXCEPTION 'ledger: % on % is refused: %', TG_OP, TG_TABLE_NAME, TG_ARGV[0];
 END $$`,
-		`CREATE TRIGGER ledger_head_grows BEFORE UPDATE ON ledger_head FOR EACH ROW
+		`CREATE TRIGGER ledger_head_grows BEFORE UPDATE OF id, size ON ledger_head FOR EACH ROW
 WHEN (NEW.id <> 1 OR NEW.size < OLD.size)
 EXECUTE FUNCTION ledger_refuse('the log cannot shrink')`,
 		`CREATE TRIGGER ledger_head_stays BEFORE DELETE ON ledger_head FOR EACH ROW
