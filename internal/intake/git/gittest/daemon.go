@@ -11,41 +11,22 @@ import (
 	"holdfast/internal/intake/git/wire"
 )
 
-// ServeDaemon starts git daemon on the repositories below root and returns
-// git://host:port. Since the daemon does what the client asks, a small proxy
-// before it changes the question to the version wanted.
+// ServeDaemon serves the repositories below root by git daemon and returns
+// git://host:port. Since the daemon does what the client asks, the question
+// is changed to the version wanted on its way.
 func ServeDaemon(tb testing.TB, root string, v Version) string {
 	tb.Helper()
 	Need(tb, "git")
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	host, port, _ := net.SplitHostPort(l.Addr().String())
-	l.Close()
 	// The daemon itself and not "git daemon", which would leave it behind when killed.
 	libexec, err := exec.Command("git", "--exec-path").Output()
 	if err != nil {
 		tb.Fatal(err)
 	}
 	daemon := filepath.Join(string(bytes.TrimSpace(libexec)), "git-daemon")
-	cmd := exec.Command(daemon, "--export-all", "--reuseaddr", "--base-path="+root, "--listen="+host, "--port="+port, root)
-	cmd.Env = Env("GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=safe.directory", "GIT_CONFIG_VALUE_0=*")
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	if err := cmd.Start(); err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() {
-		cmd.Process.Kill()
-		cmd.Wait()
-	})
-	back := net.JoinHostPort(host, port)
-	waitFor(tb, back, &stderr)
-	return "git://" + proxy(tb, back, func(client io.Reader, server io.Writer) error {
-		_, first, err := wire.NewPacketReader(client).Next()
+	addr := listen(tb, func(conn net.Conn) {
+		_, first, err := wire.NewPacketReader(conn).Next()
 		if err != nil {
-			return err
+			return
 		}
 		line := string(first)
 		if i := bytes.Index(first, []byte("\x00\x00")); i >= 0 {
@@ -54,13 +35,27 @@ func ServeDaemon(tb testing.TB, root string, v Version) string {
 		if e := v.env(); e != "" {
 			line += "\x00" + e + "\x00"
 		}
-		_, err = server.Write(wire.AppendPacket(nil, line))
-		return err
+		cmd := exec.Command(daemon, "--inetd", "--export-all", "--base-path="+root, root)
+		cmd.Env = Env("GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=safe.directory", "GIT_CONFIG_VALUE_0=*")
+		cmd.Stdout = conn
+		in, err := cmd.StdinPipe()
+		if err != nil || cmd.Start() != nil {
+			return
+		}
+		go func() { // Wait must not wait for a client that sends no more
+			defer in.Close()
+			if _, err := in.Write(wire.AppendPacket(nil, line)); err == nil {
+				io.Copy(in, conn)
+			}
+		}()
+		cmd.Wait()
 	})
+	return "git://" + addr
 }
 
-// proxy passes connections on to back, after opening has had the first word.
-func proxy(tb testing.TB, back string, opening func(client io.Reader, server io.Writer) error) string {
+// listen serves connections until the test ends and returns the address.
+func listen(tb testing.TB, serve func(net.Conn)) string {
+	tb.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		tb.Fatal(err)
@@ -68,25 +63,13 @@ func proxy(tb testing.TB, back string, opening func(client io.Reader, server io.
 	tb.Cleanup(func() { l.Close() })
 	go func() {
 		for {
-			client, err := l.Accept()
+			conn, err := l.Accept()
 			if err != nil {
 				return
 			}
 			go func() {
-				defer client.Close()
-				server, err := net.Dial("tcp", back)
-				if err != nil {
-					return
-				}
-				defer server.Close()
-				if opening(client, server) != nil {
-					return
-				}
-				go func() {
-					io.Copy(server, client)
-					server.(*net.TCPConn).CloseWrite()
-				}()
-				io.Copy(client, server)
+				defer conn.Close()
+				serve(conn)
 			}()
 		}
 	}()

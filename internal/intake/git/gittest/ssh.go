@@ -17,7 +17,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -90,26 +89,11 @@ func ServeSSH(tb testing.TB, root string, o SSHOptions) *SSH {
 		config.AddHostKey(rsaHost)
 		s.HostKeys = append(s.HostKeys, strings.TrimSpace(string(ssh.MarshalAuthorizedKey(rsaHost.PublicKey()))))
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() { l.Close() })
-	s.Addr = l.Addr().String()
-	go func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go serveConn(conn, config, root, o)
-		}
-	}()
+	s.Addr = listen(tb, func(conn net.Conn) { serveConn(conn, config, root, o) })
 	return s
 }
 
 func serveConn(conn net.Conn, config *ssh.ServerConfig, root string, o SSHOptions) {
-	defer conn.Close()
 	_, channels, requests, err := ssh.NewServerConn(conn, config)
 	if err != nil {
 		return
@@ -174,7 +158,7 @@ func runUploadPack(channel ssh.Channel, line, root string, o SSHOptions) int {
 	return 0
 }
 
-// OpenSSH starts the installed sshd as the current user on a free port. It
+// OpenSSH serves by the installed sshd, as the current user. It
 // skips the test where there is none. acceptEnv says whether the server
 // passes GIT_PROTOCOL on; without it the client gets protocol v0.
 func OpenSSH(tb testing.TB, acceptEnv bool) *SSH {
@@ -208,42 +192,23 @@ func OpenSSH(tb testing.TB, acceptEnv bool) *SSH {
 		}
 		return path
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	s.Addr = l.Addr().String()
-	l.Close()
-	_, port, _ := net.SplitHostPort(s.Addr)
-	conf := "ListenAddress 127.0.0.1\nPort " + port + "\nHostKey " + write("host", hostKey) +
-		"\nAuthorizedKeysFile " + write("authorized", public+"\n") +
+	conf := "HostKey " + write("host", hostKey) + "\nAuthorizedKeysFile " + write("authorized", public+"\n") +
 		"\nPidFile none\nStrictModes no\nUsePAM no\nPasswordAuthentication no\nPermitRootLogin yes\nLogLevel ERROR\n"
 	if acceptEnv {
 		conf += "AcceptEnv GIT_PROTOCOL\n"
 	}
-	cmd := exec.Command(sshd, "-D", "-e", "-f", write("config", conf))
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	if err := cmd.Start(); err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() {
-		cmd.Process.Kill()
-		cmd.Wait()
-	})
-	waitFor(tb, s.Addr, &stderr)
-	return s
-}
-
-func waitFor(tb testing.TB, addr string, stderr *bytes.Buffer) {
-	tb.Helper()
-	for range 200 {
-		conn, err := net.DialTimeout("tcp", addr, time.Second)
-		if err == nil {
-			conn.Close()
+	config := write("config", conf)
+	// One process for each connection, as inetd starts it: there is no moment
+	// in which somebody else could take the port.
+	s.Addr = listen(tb, func(conn net.Conn) {
+		socket, err := conn.(*net.TCPConn).File()
+		if err != nil {
 			return
 		}
-		time.Sleep(25 * time.Millisecond)
-	}
-	tb.Fatalf("no server at %s: %s", addr, stderr)
+		defer socket.Close()
+		cmd := exec.Command(sshd, "-i", "-e", "-f", config)
+		cmd.Stdin, cmd.Stdout = socket, socket
+		cmd.Run()
+	})
+	return s
 }
