@@ -26,26 +26,13 @@ type Acceptance struct {
 // ParseAcceptance reads an acceptance strictly. It does not check the
 // signature, which needs the key manifest.
 func ParseAcceptance(data []byte) (*Acceptance, error) {
-	if len(data) > maxAcceptance {
-		return nil, fmt.Errorf("acceptance: %d bytes, at most %d", len(data), maxAcceptance)
-	}
-	var a Acceptance
-	if err := ParseCanonical(data, &a); err != nil {
-		return nil, fmt.Errorf("acceptance: %w", err)
-	}
-	if err := a.validate(); err != nil {
-		return nil, fmt.Errorf("acceptance: %w", err)
-	}
-	return &a, nil
+	return parseDocument[Acceptance]("acceptance", data, maxAcceptance)
 }
 
 // Bytes returns the canonical bytes that are signed.
 func (a Acceptance) Bytes() ([]byte, error) {
 	a.Format = AcceptanceFormat
-	if err := a.validate(); err != nil {
-		return nil, fmt.Errorf("acceptance: %w", err)
-	}
-	return Canonical(a)
+	return renderDocument("acceptance", &a)
 }
 
 func (a *Acceptance) validate() error {

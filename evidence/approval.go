@@ -52,26 +52,13 @@ type DepositRange struct {
 
 // ParseStatement reads an approval statement strictly.
 func ParseStatement(data []byte) (*ApprovalStatement, error) {
-	if len(data) > maxStatement {
-		return nil, fmt.Errorf("approval statement: %d bytes, at most %d", len(data), maxStatement)
-	}
-	var s ApprovalStatement
-	if err := ParseCanonical(data, &s); err != nil {
-		return nil, fmt.Errorf("approval statement: %w", err)
-	}
-	if err := s.validate(); err != nil {
-		return nil, fmt.Errorf("approval statement: %w", err)
-	}
-	return &s, nil
+	return parseDocument[ApprovalStatement]("approval statement", data, maxStatement)
 }
 
 // Bytes returns the canonical bytes; their [Digest] is what approvals name.
 func (s ApprovalStatement) Bytes() ([]byte, error) {
 	s.Format = StatementFormat
-	if err := s.validate(); err != nil {
-		return nil, fmt.Errorf("approval statement: %w", err)
-	}
-	return Canonical(s)
+	return renderDocument("approval statement", &s)
 }
 
 func (s *ApprovalStatement) validate() error {
@@ -154,26 +141,13 @@ type Approval struct {
 // ParseApproval reads an approval strictly. It does not check the signature,
 // which needs the key manifest.
 func ParseApproval(data []byte) (*Approval, error) {
-	if len(data) > maxApproval {
-		return nil, fmt.Errorf("approval: %d bytes, at most %d", len(data), maxApproval)
-	}
-	var a Approval
-	if err := ParseCanonical(data, &a); err != nil {
-		return nil, fmt.Errorf("approval: %w", err)
-	}
-	if err := a.validate(); err != nil {
-		return nil, fmt.Errorf("approval: %w", err)
-	}
-	return &a, nil
+	return parseDocument[Approval]("approval", data, maxApproval)
 }
 
 // Bytes returns the canonical bytes that are signed.
 func (a Approval) Bytes() ([]byte, error) {
 	a.Format = ApprovalFormat
-	if err := a.validate(); err != nil {
-		return nil, fmt.Errorf("approval: %w", err)
-	}
-	return Canonical(a)
+	return renderDocument("approval", &a)
 }
 
 func (a *Approval) validate() error {

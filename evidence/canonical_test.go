@@ -48,7 +48,8 @@ func TestIsID(t *testing.T) {
 func FuzzDepositManifest(f *testing.F) {
 	m := evidence.DepositManifest{
 		Format: evidence.DepositFormat, Arrangement: "a", Agreement: evidence.Digest(nil), Module: "code", Number: 1,
-		Kind: "FULL", Chain: 1, Compartment: "materials", Epoch: 1, Completeness: "complete",
+		Kind: "FULL", Chain: 1, Compartment: "materials", Epoch: 1, Set: evidence.Digest([]byte("set")), Completeness: "complete",
+		Checked: evidence.Check{By: "server", How: "test"}, Made: "2027-01-02T03:04:05Z", By: "server", State: evidence.Digest([]byte("state")),
 		Objects: []evidence.ObjectEntry{{Name: evidence.Digest([]byte("x")), Size: 1, Role: "git"}},
 		Git:     &evidence.GitSummary{ObjectFormat: "sha1", Refs: 1},
 	}

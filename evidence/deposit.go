@@ -22,6 +22,7 @@ type DepositManifest struct {
 	Epoch        int           `json:"epoch"`
 	Set          string        `json:"set"` // id of the share set of the epoch
 	Objects      []ObjectEntry `json:"objects"`
+	State        string        `json:"state,omitempty"` // object with what the maker remembers for the next deposit, sealed to itself
 	Git          *GitSummary   `json:"git,omitempty"`
 	Completeness string        `json:"completeness"` // complete or incomplete
 	Missing      []string      `json:"missing,omitempty"`
@@ -86,22 +87,24 @@ func (c RefChange) TakesAway() bool {
 // Check says who verified the deposit's content before it was sealed for
 // good, and how.
 type Check struct {
-	By  string `json:"by"`  // "server" or "depositor"
+	By  string `json:"by"`  // [CheckedByServer] or [CheckedByDepositor]
 	How string `json:"how"` // "every object hashed and connected" for git
 }
+
+// The two who can check a deposit's content.
+const (
+	CheckedByServer    = "server"
+	CheckedByDepositor = "depositor"
+)
 
 // ParseDepositManifest reads a manifest strictly: canonical bytes only, known
 // format, digests and counts that make sense together.
 func ParseDepositManifest(data []byte) (*DepositManifest, error) {
-	var m DepositManifest
-	if err := ParseCanonical(data, &m); err != nil {
-		return nil, fmt.Errorf("deposit manifest: %w", err)
-	}
-	if err := m.validate(); err != nil {
-		return nil, fmt.Errorf("deposit manifest: %w", err)
-	}
-	return &m, nil
+	return parseDocument[DepositManifest]("deposit manifest", data, maxDepositManifest)
 }
+
+// maxDepositManifest leaves room for a hundred thousand objects.
+const maxDepositManifest = 20 << 20
 
 // MaxObjects bounds the objects of one deposit.
 const MaxObjects = 100_000
@@ -128,13 +131,27 @@ func (m *DepositManifest) validate() error {
 		return fmt.Errorf("%s deposit %d cannot build on chain %d", m.Kind, m.Number, m.Chain)
 	case m.Completeness != "complete" && m.Completeness != "incomplete":
 		return fmt.Errorf("completeness %q", m.Completeness)
+	case !IsDigest(m.Set):
+		return fmt.Errorf("set %.80q is not a set id", m.Set)
+	case m.State != "" && !IsDigest(m.State):
+		return fmt.Errorf("state %.80q is not the name of an object", m.State)
+	case m.Checked.By != CheckedByServer && m.Checked.By != CheckedByDepositor:
+		return fmt.Errorf("checked by %.80q, want %q or %q", m.Checked.By, CheckedByServer, CheckedByDepositor)
+	case !IsID(m.By):
+		return fmt.Errorf("by %.80q names nobody", m.By)
 	case len(m.Objects) == 0 || len(m.Objects) > MaxObjects:
 		return fmt.Errorf("%d objects, want 1 to %d", len(m.Objects), MaxObjects)
+	}
+	if err := new(Time).UnmarshalText([]byte(m.Made)); err != nil {
+		return fmt.Errorf("made: %w", err)
 	}
 	seen := make(map[string]bool, len(m.Objects))
 	for i, o := range m.Objects {
 		if !IsDigest(o.Name) || o.Size <= 0 || o.Plain < 0 {
 			return fmt.Errorf("objects[%d]: bad name or size", i)
+		}
+		if o.Name == m.State {
+			return fmt.Errorf("objects[%d]: the maker's state is not part of the deposit", i)
 		}
 		if seen[o.Name] {
 			return fmt.Errorf("objects[%d]: %s is listed twice", i, o.Name)

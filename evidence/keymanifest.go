@@ -113,26 +113,13 @@ type DealingRef struct {
 // format, indexes without gaps, the set id recomputed. It checks neither the
 // signature nor that points are on the curve.
 func ParseKeyManifest(data []byte) (*KeyManifest, error) {
-	if len(data) > maxManifest {
-		return nil, fmt.Errorf("key manifest: %d bytes, at most %d", len(data), maxManifest)
-	}
-	var m KeyManifest
-	if err := ParseCanonical(data, &m); err != nil {
-		return nil, fmt.Errorf("key manifest: %w", err)
-	}
-	if err := m.validate(); err != nil {
-		return nil, fmt.Errorf("key manifest: %w", err)
-	}
-	return &m, nil
+	return parseDocument[KeyManifest]("key manifest", data, maxManifest)
 }
 
 // Bytes returns the canonical bytes that are signed.
 func (m KeyManifest) Bytes() ([]byte, error) {
 	m.Format = KeysFormat
-	if err := m.validate(); err != nil {
-		return nil, fmt.Errorf("key manifest: %w", err)
-	}
-	return Canonical(m)
+	return renderDocument("key manifest", &m)
 }
 
 // SetID is the SHA-256 of what defines the set of shares: whose it is, what

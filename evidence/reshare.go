@@ -46,26 +46,13 @@ type PlanPart struct {
 
 // ParseResharePlan reads a plan strictly.
 func ParseResharePlan(data []byte) (*ResharePlan, error) {
-	if len(data) > maxPlan {
-		return nil, fmt.Errorf("resharing plan: %d bytes, at most %d", len(data), maxPlan)
-	}
-	var p ResharePlan
-	if err := ParseCanonical(data, &p); err != nil {
-		return nil, fmt.Errorf("resharing plan: %w", err)
-	}
-	if err := p.validate(); err != nil {
-		return nil, fmt.Errorf("resharing plan: %w", err)
-	}
-	return &p, nil
+	return parseDocument[ResharePlan]("resharing plan", data, maxPlan)
 }
 
 // Bytes returns the canonical bytes, whose digest dealings name.
 func (p ResharePlan) Bytes() ([]byte, error) {
 	p.Format = PlanFormat
-	if err := p.validate(); err != nil {
-		return nil, fmt.Errorf("resharing plan: %w", err)
-	}
-	return Canonical(p)
+	return renderDocument("resharing plan", &p)
 }
 
 func (p *ResharePlan) validate() error {
@@ -164,26 +151,13 @@ type SealedPackage struct {
 
 // ParseDealing reads a dealing strictly. It does not check the signature.
 func ParseDealing(data []byte) (*Dealing, error) {
-	if len(data) > maxDealing {
-		return nil, fmt.Errorf("dealing: %d bytes, at most %d", len(data), maxDealing)
-	}
-	var d Dealing
-	if err := ParseCanonical(data, &d); err != nil {
-		return nil, fmt.Errorf("dealing: %w", err)
-	}
-	if err := d.validate(); err != nil {
-		return nil, fmt.Errorf("dealing: %w", err)
-	}
-	return &d, nil
+	return parseDocument[Dealing]("dealing", data, maxDealing)
 }
 
 // Bytes returns the canonical bytes that are signed.
 func (d Dealing) Bytes() ([]byte, error) {
 	d.Format = DealingFormat
-	if err := d.validate(); err != nil {
-		return nil, fmt.Errorf("dealing: %w", err)
-	}
-	return Canonical(d)
+	return renderDocument("dealing", &d)
 }
 
 func (d *Dealing) validate() error {
@@ -232,26 +206,13 @@ type SubSharePart struct {
 
 // ParseSubShare reads a sub-share strictly.
 func ParseSubShare(data []byte) (*SubShare, error) {
-	if len(data) > maxSubShare {
-		return nil, fmt.Errorf("sub-share: %d bytes, at most %d", len(data), maxSubShare)
-	}
-	var s SubShare
-	if err := ParseCanonical(data, &s); err != nil {
-		return nil, fmt.Errorf("sub-share: %w", err)
-	}
-	if err := s.validate(); err != nil {
-		return nil, fmt.Errorf("sub-share: %w", err)
-	}
-	return &s, nil
+	return parseDocument[SubShare]("sub-share", data, maxSubShare)
 }
 
 // Bytes returns the canonical bytes that are sealed.
 func (s SubShare) Bytes() ([]byte, error) {
 	s.Format = SubShareFormat
-	if err := s.validate(); err != nil {
-		return nil, fmt.Errorf("sub-share: %w", err)
-	}
-	return Canonical(s)
+	return renderDocument("sub-share", &s)
 }
 
 func (s *SubShare) validate() error {
