@@ -30,13 +30,27 @@ func Check(ctx context.Context, r io.ReaderAt, off, size int64, opts Options) (*
 	if err != nil {
 		return nil, err
 	}
+	c.collect()
 	if deferred > 0 {
 		if err := c.resolveDeferred(ctx); err != nil {
 			return nil, err
 		}
+		c.collect()
 	}
 	return c.report(ctx)
 }
+
+// collect gives back what the pass before needed. Left to itself the collector
+// would let its garbage stay until there is as much again, and a check of a
+// large pack would take twice the memory it was given.
+func (c *checker) collect() {
+	if c.size >= largePack {
+		runtime.GC()
+	}
+}
+
+// largePack is the size of a pack whose check takes memory worth collecting.
+const largePack = 8 << 20
 
 // checker is one run of [Check].
 //

@@ -210,10 +210,11 @@ func (in *inspector) warner(id uint32) func(string) {
 // parseLFS reads a Git LFS pointer file. Like git-lfs it takes the three
 // lines it needs and does not mind others between them.
 func parseLFS(content []byte) (oid [32]byte, size int64, ok bool) {
-	text := string(content)
-	if !strings.HasPrefix(text, "version https://git-lfs.github.com/spec/v1") && !strings.HasPrefix(text, "version https://hawser.github.com/spec/v1") {
+	if !bytes.HasPrefix(content, []byte("version https://git-lfs.github.com/spec/v1")) &&
+		!bytes.HasPrefix(content, []byte("version https://hawser.github.com/spec/v1")) {
 		return oid, 0, false
 	}
+	text := string(content)
 	haveOID, haveSize := false, false
 	for line := range strings.Lines(text) {
 		line = strings.TrimRight(line, "\r\n")

@@ -35,7 +35,7 @@ type Options struct {
 
 // DefaultMemoryBudget keeps a process that does nothing else well under
 // 200 MiB for repositories of up to a million objects.
-const DefaultMemoryBudget = 112 << 20
+const DefaultMemoryBudget = 96 << 20
 
 // Limits bound what a hostile pack can make the check do. A zero field means
 // its default.
