@@ -30,7 +30,7 @@ func emptyPack(f object.Format) io.Reader {
 
 // writeHead writes what stands before the pack: the inventory line and the
 // bundle's header. It returns their length.
-func (s *syncer) writeHead(w io.Writer, common []object.OID) (int64, error) {
+func (s *syncer) writeHead(ctx context.Context, w io.Writer, common []object.OID) (int64, error) {
 	p := s.plan
 	header := &bundle.Header{Format: p.format, Refs: p.changed}
 	// The lists are in order and compared already. The constructors of the
@@ -47,6 +47,21 @@ func (s *syncer) writeHead(w io.Writer, common []object.OID) (int64, error) {
 	} else {
 		inv.Previous = inventory.RefsDigest(p.before)
 		header.Prerequisites = p.prerequisites(common)
+		if len(header.Prerequisites) == 0 {
+			// Only a tag is left of what the source had: the bundle must not
+			// pass for a whole one, and only a commit can say so.
+			commits := s.opts.Known.With(&pack.Report{Format: p.format})
+			for _, o := range common {
+				ok, err := commits.IsCommit(ctx, o)
+				if err != nil {
+					return 0, err
+				}
+				if ok {
+					header.Prerequisites = []object.OID{o}
+					break
+				}
+			}
+		}
 	}
 	line, err := inv.Line()
 	if err != nil {

@@ -183,8 +183,8 @@ func (p *plan) standsAlone(common []object.OID) bool {
 // prerequisites returns the commits that the bundle of an increment names as
 // what it builds on: where changed branches stood, as far as the source still
 // has that. Only these, so that the header stays small in a repository with
-// many refs; the objects of the pack may build on any ref of the chain. There
-// is always one if there can be one, lest the bundle pass for a whole one.
+// many refs; the objects of the pack may build on any ref of the chain. Where
+// no changed branch has one, another branch gives one.
 func (p *plan) prerequisites(common []object.OID) []object.OID {
 	if len(p.wants) == 0 {
 		common = heldBranches(p.before) // nobody was asked

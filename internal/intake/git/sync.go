@@ -269,7 +269,7 @@ func (s *syncer) run(ctx context.Context, full bool, why string) (*Result, error
 	if err != nil {
 		return nil, err
 	}
-	off, size, err := s.stream(conn, sealed)
+	off, size, err := s.stream(ctx, conn, sealed)
 	if err != nil {
 		return nil, err
 	}
@@ -292,7 +292,7 @@ func (s *syncer) run(ctx context.Context, full bool, why string) (*Result, error
 
 // stream writes inventory, bundle header and pack, and returns where the pack
 // stands in the plaintext.
-func (s *syncer) stream(conn *wire.Conn, w io.Writer) (off, size int64, err error) {
+func (s *syncer) stream(ctx context.Context, conn *wire.Conn, w io.Writer) (off, size int64, err error) {
 	var in io.Reader
 	var common []object.OID
 	if len(s.plan.wants) > 0 {
@@ -311,7 +311,7 @@ func (s *syncer) stream(conn *wire.Conn, w io.Writer) (off, size int64, err erro
 	} else {
 		in = emptyPack(s.plan.format)
 	}
-	if off, err = s.writeHead(w, common); err != nil {
+	if off, err = s.writeHead(ctx, w, common); err != nil {
 		return 0, 0, err
 	}
 	if s.opts.Progress != nil {

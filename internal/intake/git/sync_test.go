@@ -135,6 +135,17 @@ func edgeCases(t *testing.T, c *chain, old bool) {
 			r.Git(t, "update-ref", "-d", name)
 		}
 	})
+	step("all branches rewritten, a tag keeps what was", increment, func() {
+		r.Tag(t, "last", tip)
+		c.deposit(increment)
+		for name := range strings.FieldsSeq(r.Git(t, "for-each-ref", "--format=%(refname)")) {
+			if name != "refs/tags/last" {
+				r.Git(t, "update-ref", "-d", name)
+			}
+		}
+		r.CommitOn(t, "refs/heads/trunk", nil, map[string]string{"README": "almost new"})
+		r.Prune(t)
+	})
 	step("everything else rewritten and forgotten by the source", full, func() {
 		for name := range strings.FieldsSeq(r.Git(t, "for-each-ref", "--format=%(refname)")) {
 			r.Git(t, "update-ref", "-d", name)
