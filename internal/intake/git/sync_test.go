@@ -136,7 +136,8 @@ func edgeCases(t *testing.T, c *chain, old bool) {
 		}
 	})
 	step("all branches rewritten, a tag keeps what was", increment, func() {
-		r.Tag(t, "last", tip)
+		r.Tag(t, "last", r.CommitOn(t, "refs/heads/tmp", nil, map[string]string{"t": "1"}))
+		r.Git(t, "update-ref", "-d", "refs/heads/tmp")
 		c.deposit(increment)
 		for name := range strings.FieldsSeq(r.Git(t, "for-each-ref", "--format=%(refname)")) {
 			if name != "refs/tags/last" {
