@@ -96,7 +96,10 @@ func Allow(actor Actor, action Action, arrangement string) error {
 		}
 		return Errorf(Forbidden, "an administrator may not do %q; it takes a party of the arrangement", action)
 	}
-	if arrangement == "" || actor.Arrangement != arrangement {
+	if arrangement == "" { // about the installation
+		return Errorf(Forbidden, "%s (%s) may not do %q; it takes the administrator", actor, actor.Role, action)
+	}
+	if actor.Arrangement != arrangement {
 		return Errorf(NotFound, "no arrangement %q", arrangement)
 	}
 	if partyMay(actor.Role, action) {
