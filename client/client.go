@@ -150,9 +150,33 @@ func (c *Client) send(ctx context.Context, method, path string, body io.Reader, 
 		problem = &Error{Status: resp.StatusCode, Detail: "the server answered " + resp.Status}
 	}
 	if resp.StatusCode >= 300 && resp.StatusCode < 400 {
-		problem.Detail = "the server redirects elsewhere; redirects are refused"
+		problem.Detail = c.base.Redacted() + " redirects elsewhere; redirects are refused, for the token goes to nobody else"
+	}
+	if problem.Code == "" { // not a Holdfast server's own words: a proxy's, or another program's
+		problem.Code = codeOf(resp.StatusCode)
 	}
 	return nil, problem
+}
+
+// codeOf is the nearest code for an answer that names none.
+func codeOf(status int) string {
+	switch {
+	case status < 400:
+		return "invalid"
+	case status == http.StatusUnauthorized:
+		return "unauthenticated"
+	case status == http.StatusForbidden:
+		return "forbidden"
+	case status == http.StatusNotFound:
+		return "not_found"
+	case status == http.StatusConflict:
+		return "conflict"
+	case status == http.StatusTooManyRequests, status > http.StatusInternalServerError:
+		return "unavailable"
+	case status < http.StatusInternalServerError:
+		return "invalid"
+	}
+	return "internal"
 }
 
 // Healthy reports whether the server answers.
@@ -257,6 +281,11 @@ func (c *Client) Deposits(ctx context.Context, arrangement, module string) (list
 	return list, c.call(ctx, http.MethodGet, path("arrangements", arrangement, "modules", module, "deposits"), nil, &list)
 }
 
+// Deposit returns one acknowledged deposit.
+func (c *Client) Deposit(ctx context.Context, arrangement, module string, number int) (d Deposit, err error) {
+	return d, c.call(ctx, http.MethodGet, path("arrangements", arrangement, "modules", module, "deposits", strconv.Itoa(number)), nil, &d)
+}
+
 // Receipt returns the canonical receipt of a deposit.
 func (c *Client) Receipt(ctx context.Context, arrangement, module string, number int) ([]byte, error) {
 	var r Receipt
@@ -348,6 +377,11 @@ func (c *Client) ServerKeys(ctx context.Context) (out ServerKeys, err error) {
 // size from is a prefix of it.
 func (c *Client) Consistency(ctx context.Context, from int64) (out Consistency, err error) {
 	return out, c.call(ctx, http.MethodGet, path("ledger", "consistency")+"?from="+strconv.FormatInt(from, 10), nil, &out)
+}
+
+// consistencyBetween returns the proof between two sizes of the ledger.
+func (c *Client) consistencyBetween(ctx context.Context, from, to int64) (out Consistency, err error) {
+	return out, c.call(ctx, http.MethodGet, path("ledger", "consistency")+fmt.Sprintf("?from=%d&to=%d", from, to), nil, &out)
 }
 
 // LedgerEntries lists entries with an index of at least after.

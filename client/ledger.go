@@ -54,15 +54,53 @@ func (c *Client) CheckLedger(ctx context.Context, m Memory) (Memory, evidence.Ch
 	if pin.Origin == "" {
 		pin = evidence.Pin{Origin: checkpoint.Origin}
 	}
-	proof := make(tlog.TreeProof, len(answer.Proof))
-	for i, text := range answer.Proof {
-		if proof[i], err = tlog.ParseHash(text); err != nil {
-			return m, evidence.Checkpoint{}, fmt.Errorf("consistency proof, hash %d: %w", i, err)
-		}
+	proof, err := treeProof(answer.Proof)
+	if err != nil {
+		return m, evidence.Checkpoint{}, err
 	}
 	next, err := pin.Advance(checkpoint, proof)
 	if err != nil {
 		return m, evidence.Checkpoint{}, err
 	}
 	return Memory{Key: keys.Ledger, Signer: keys.Signing, Pin: next.String()}, checkpoint, nil
+}
+
+func treeProof(texts []string) (tlog.TreeProof, error) {
+	proof := make(tlog.TreeProof, len(texts))
+	for i, text := range texts {
+		var err error
+		if proof[i], err = tlog.ParseHash(text); err != nil {
+			return nil, fmt.Errorf("consistency proof, hash %d: %w", i, err)
+		}
+	}
+	return proof, nil
+}
+
+// Follow checks that a checkpoint that came another way than [Client.CheckLedger],
+// such as with a receipt, is of the ledger that m remembers; the caller has
+// checked its signature. It returns what to remember from now on. Errors are
+// those of CheckLedger.
+func (c *Client) Follow(ctx context.Context, m Memory, checkpoint evidence.Checkpoint) (Memory, error) {
+	pin, err := evidence.ParsePin(m.Pin)
+	if err != nil {
+		return m, err
+	}
+	older, newer := pin, checkpoint
+	if checkpoint.Size < pin.Size {
+		older, newer = evidence.NewPin(checkpoint), evidence.Checkpoint{Origin: pin.Origin, Size: pin.Size, Root: pin.Hash}
+	}
+	answer, err := c.consistencyBetween(ctx, older.Size, newer.Size)
+	if err != nil {
+		return m, fmt.Errorf("the server cannot show how its ledger of %d entries became the one of %d: %w", older.Size, newer.Size, err)
+	}
+	proof, err := treeProof(answer.Proof)
+	if err != nil {
+		return m, err
+	}
+	next, err := older.Advance(newer, proof)
+	if err != nil {
+		return m, err
+	}
+	m.Pin = next.String()
+	return m, nil
 }

@@ -114,7 +114,6 @@ type Deposit struct {
 // NewDeposit submits a deposit whose objects have been uploaded.
 type NewDeposit struct {
 	Manifest Signed `json:"manifest"`
-	State    string `json:"state,omitempty" doc:"object that holds the depositor's sealed sync state"`
 }
 
 // DepositBase is what the next deposit of a module builds on.
@@ -123,8 +122,6 @@ type DepositBase struct {
 	Module    Module   `json:"module"`
 	Epoch     Epoch    `json:"epoch"`
 	Latest    *Deposit `json:"latest,omitempty"`
-	State     string   `json:"state,omitempty" doc:"object that holds the depositor's sealed sync state"`
-	Chain     int      `json:"chain,omitempty"`
 }
 
 // Receipt is the depositor's proof, verifiable offline.
@@ -204,7 +201,7 @@ type IssuedToken struct {
 
 // Consistency proves that an older tree is a prefix of the current one.
 type Consistency struct {
-	Checkpoint string   `json:"checkpoint"`
+	Checkpoint string   `json:"checkpoint,omitempty"`
 	Proof      []string `json:"proof" doc:"base64 hashes"`
 }
 

@@ -2,13 +2,13 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -33,6 +33,7 @@ type depositGitCmd struct {
 	scoped
 	ownKeys
 	Module    string   `required:"" help:"Module id."`
+	Receipt   string   `help:"File to keep the receipt in; its manifest goes beside it." type:"path"`
 	Outbox    string   `help:"Directory for sealed objects until they are uploaded; keep it to go on after an interruption." type:"path"`
 	Exclude   []string `help:"Ref name patterns to leave out."`
 	NewDealer bool     `help:"Accept that another person dealt the key than before; compare fingerprints first."`
@@ -56,7 +57,7 @@ func (c *depositGitCmd) Run(ctx context.Context, s *streams) error {
 	if err != nil {
 		return err
 	}
-	cl, _, err := c.connect(ctx, s)
+	cl, ledger, err := c.connect(ctx, s)
 	if err != nil {
 		return err
 	}
@@ -65,7 +66,8 @@ func (c *depositGitCmd) Run(ctx context.Context, s *streams) error {
 		return err
 	}
 	defer cleanup()
-	base, err := c.base(ctx, cl, objects)
+	me := depositor{contact.Party + "/" + contact.Person, evidence.FormatPublicKey(signer.PublicKey())}
+	base, seen, err := c.base(ctx, s, cl, objects, me)
 	if err != nil {
 		return err
 	}
@@ -75,9 +77,9 @@ func (c *depositGitCmd) Run(ctx context.Context, s *streams) error {
 	}
 	defer repository.Close()
 	bar := newProgress(s, "deposit "+c.Module)
-	maker := deposit.Maker{Objects: objects, Identity: identity, Signer: signer, By: contact.Party + "/" + contact.Person, Checked: "depositor", Now: time.Now}
+	maker := deposit.Maker{Objects: objects, Identity: identity, Signer: signer, By: me.name, Checked: evidence.CheckedByDepositor, Now: time.Now}
 	made, err := maker.Git(ctx, base, git.Options{
-		Source: git.Source{Endpoint: wire.Endpoint{URL: path}, Exclude: append(base.Module.Source.Exclude, c.Exclude...), Rebase: base.Module.Rebase},
+		Source: git.Source{Endpoint: wire.Endpoint{URL: path}, Exclude: c.exclude(s, base.Module.Source), Rebase: base.Module.Rebase},
 		Wire:   wire.Config{AllowLocal: true},
 		Known:  repository,
 		Progress: func(n int64) {
@@ -88,11 +90,35 @@ func (c *depositGitCmd) Run(ctx context.Context, s *streams) error {
 	if err != nil {
 		return err
 	}
+	var d client.Deposit
 	if made == nil {
-		_, err := fmt.Fprintf(s.out, "unchanged module %s: deposit %d is up to date\n", c.Module, base.Latest.Number)
+		d, err = cl.Deposit(ctx, c.Arrangement, c.Module, base.Latest.Number)
+	} else {
+		d, err = c.hand(ctx, s, cl, objects, made)
+	}
+	if err != nil {
 		return err
 	}
-	return c.hand(ctx, s, cl, objects, made)
+	digest := base.Latest.Digest
+	if made != nil {
+		digest = evidence.Digest(made.Submission.Manifest)
+	}
+	if err := c.confirm(ctx, cl, ledger, d, digest, seen); err != nil {
+		return err
+	}
+	return c.print(s, made, d)
+}
+
+// depositor is who deposits, as manifests name them, and their signing key.
+type depositor struct{ name, key string }
+
+// exclude joins the patterns of this command line with those the module was
+// configured with, and says which those are: they come from the server.
+func (c *depositGitCmd) exclude(s *streams, source escrow.Source) []string {
+	if len(source.Exclude) > 0 {
+		fmt.Fprintf(s.err, "left out as the module is configured: %s\n", strings.Join(source.Exclude, ", "))
+	}
+	return append(slices.Clone(source.Exclude), c.Exclude...)
 }
 
 // outbox is the store that sealed objects wait in.
@@ -113,22 +139,19 @@ func (c *depositGitCmd) outbox() (*file.Store, func(), error) {
 	return store, cleanup, nil
 }
 
-// base asks what the next deposit builds on and checks, before anything is
-// sealed, whose key it would be sealed to.
-func (c *depositGitCmd) base(ctx context.Context, cl *client.Client, objects blob.Store) (escrow.DepositBase, error) {
+// base asks what the next deposit builds on, and checks before anything is
+// sealed whose key it would be sealed to, and that the module did not go back.
+func (c *depositGitCmd) base(ctx context.Context, s *streams, cl *client.Client, objects blob.Store, me depositor) (escrow.DepositBase, *moduleMemory, error) {
 	b, err := cl.DepositBase(ctx, c.Arrangement, c.Module)
 	if err != nil {
-		return escrow.DepositBase{}, err
+		return escrow.DepositBase{}, nil, err
 	}
 	m, err := seal.OpenManifest([]byte(b.Epoch.Manifest.Document), []byte(b.Epoch.Manifest.Signature))
 	if err != nil {
-		return escrow.DepositBase{}, err
+		return escrow.DepositBase{}, nil, err
 	}
-	if m.Arrangement != c.Arrangement || m.Compartment != b.Module.Compartment || m.Epoch != b.Epoch.Number || m.Agreement != b.Agreement {
-		return escrow.DepositBase{}, escrow.Errorf(escrow.Damaged, "the server gave the key manifest of %s/%s, epoch %d, for module %s", m.Arrangement, m.Compartment, m.Epoch, c.Module)
-	}
-	if err := c.pinKey(m, []byte(b.Epoch.Manifest.Document)); err != nil {
-		return escrow.DepositBase{}, err
+	if m.Arrangement != c.Arrangement || m.Compartment != b.Module.Compartment || m.Epoch != b.Epoch.Number {
+		return escrow.DepositBase{}, nil, escrow.Errorf(escrow.Damaged, "the server gave the key manifest of %s/%s, epoch %d, for module %s", m.Arrangement, m.Compartment, m.Epoch, c.Module)
 	}
 	base := escrow.DepositBase{
 		Agreement: b.Agreement,
@@ -137,28 +160,49 @@ func (c *depositGitCmd) base(ctx context.Context, cl *client.Client, objects blo
 		Epoch: escrow.Epoch{Arrangement: c.Arrangement, Compartment: m.Compartment, Number: m.Epoch, Set: m.Set, Recipient: m.Recipient,
 			Manifest: []byte(b.Epoch.Manifest.Document)},
 	}
-	if base.Module.Source.Mode != escrow.Push {
-		return base, escrow.Errorf(escrow.Conflict, "module %s is pulled by the server", c.Module).WithHint("set it to push with 'holdfast module set --mode push' first")
-	}
-	if b.Latest == nil {
-		return base, nil
-	}
-	latest, err := evidence.ParseDepositManifest([]byte(b.Latest.Manifest.Document))
-	if err != nil {
-		return base, escrow.Errorf(escrow.Damaged, "the server's manifest of deposit %d: %w", b.Latest.Number, err)
-	}
-	base.Latest = escrow.Deposit{Number: latest.Number, Epoch: latest.Epoch, Digest: evidence.Digest([]byte(b.Latest.Manifest.Document))}
-	if b.State != "" {
-		if err := fetchState(ctx, cl, c.scoped, c.Module, objects); err != nil {
-			return base, err
+	var latest *evidence.DepositManifest
+	if b.Latest != nil {
+		if latest, err = evidence.ParseDepositManifest([]byte(b.Latest.Manifest.Document)); err != nil || latest.Arrangement != c.Arrangement || latest.Module != c.Module {
+			return base, nil, escrow.Errorf(escrow.Damaged, "the server's manifest of deposit %d is not one of module %s: %w", b.Latest.Number, c.Module, err)
 		}
-		base.State = escrow.SourceState{State: b.State, Deposit: latest.Number, Chain: latest.Chain}
+		base.Latest = escrow.Deposit{Number: latest.Number, Epoch: latest.Epoch, Digest: evidence.Digest([]byte(b.Latest.Manifest.Document))}
 	}
-	return base, nil
+	seen, err := c.recall()
+	if err != nil {
+		return base, nil, err
+	}
+	if err := seen.keyFits(s, m, []byte(b.Epoch.Manifest.Document), me, c.NewDealer); err != nil {
+		return base, nil, err
+	}
+	if err := seen.follows(ctx, cl, c.scoped, c.Module, base.Latest); err != nil {
+		return base, nil, err
+	}
+	if err := seen.keep(); err != nil {
+		return base, nil, err
+	}
+	// An increment is only built on what this very person signed before:
+	// whoever else says what has been deposited could leave things out.
+	if latest == nil || latest.State == "" || latest.By != me.name ||
+		evidence.Verify(me.key, evidence.NamespaceDeposit, []byte(b.Latest.Manifest.Document), []byte(b.Latest.Manifest.Signature)) != nil {
+		return base, seen, nil
+	}
+	if err := fetchState(ctx, cl, c.scoped, c.Module, latest.State, objects); err != nil {
+		return base, nil, err
+	}
+	base.State = escrow.SourceState{State: latest.State, Deposit: latest.Number, Chain: latest.Chain}
+	return base, seen, nil
 }
 
-// fetchState brings the sealed state back into the outbox.
-func fetchState(ctx context.Context, cl *client.Client, r scoped, module string, objects blob.Store) error {
+// maxState bounds the sealed state that is fetched back: that of a repository
+// with a few million refs.
+const maxState = 1 << 30
+
+// fetchState brings the sealed state back into the outbox. One that is gone
+// or is not the one that was signed is left there: the deposit then is full.
+func fetchState(ctx context.Context, cl *client.Client, r scoped, module, name string, objects blob.Store) error {
+	if _, err := objects.Stat(ctx, name); err == nil {
+		return nil
+	}
 	body, err := cl.State(ctx, r.Arrangement, module)
 	if err != nil {
 		return err
@@ -169,86 +213,68 @@ func fetchState(ctx context.Context, cl *client.Client, r scoped, module string,
 		return err
 	}
 	defer w.Abort()
-	if _, err := io.Copy(w, body); err != nil {
+	sum := sha256.New()
+	if _, err := io.Copy(io.MultiWriter(w, sum), io.LimitReader(body, maxState)); err != nil {
 		return escrow.Wrap(err, escrow.Unavailable, "the state of module %s broke off", module)
+	}
+	if hex.EncodeToString(sum.Sum(nil)) != name {
+		return nil
 	}
 	_, _, err = w.Commit(ctx)
 	return err
 }
 
-// pinnedKey is what is remembered of the key a compartment is sealed to.
-type pinnedKey struct {
-	Epoch    int    `json:"epoch"`
-	Manifest string `json:"manifest"` // digest
-	Dealer   string `json:"dealer"`   // SSH key of the dealer
-}
-
-// pinKey compares the key with what was seen before. The server relays it, so
-// it could relay another one: the same epoch with another manifest is
-// refused, an older epoch too, and a newer one must come from the same dealer.
-func (c *depositGitCmd) pinKey(m *evidence.KeyManifest, document []byte) error {
-	path, err := c.memoryPath()
-	if err != nil {
-		return err
-	}
-	path = strings.TrimSuffix(path, ".json") + "-keys-" + evidence.Digest([]byte(c.Arrangement + "\n" + m.Compartment))[:16] + ".json"
-	now := pinnedKey{Epoch: m.Epoch, Manifest: evidence.Digest(document), Dealer: m.Dealer.Key}
-	var before pinnedKey
-	data, err := os.ReadFile(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-	case err != nil:
-		return escrow.Wrap(err, escrow.Invalid, "%s", path)
-	default:
-		if err := json.Unmarshal(data, &before); err != nil {
-			return escrow.Errorf(escrow.Damaged, "%s cannot be read: %w", path, err)
-		}
-	}
-	refuse := func(what string) error {
-		return escrow.Errorf(escrow.Damaged, "the server offers a key for %s that %s", m.Compartment, what).
-			WithHint("seal nothing to it; compare the fingerprint %s with the dealer over another channel", evidence.Fingerprint(m.SealTo()[0]))
-	}
-	switch {
-	case before.Epoch == 0 || now == before:
-	case now.Epoch < before.Epoch:
-		return refuse(fmt.Sprintf("belongs to epoch %d, after epoch %d was seen", now.Epoch, before.Epoch))
-	case now.Epoch == before.Epoch:
-		return refuse("is not the one seen before for the same epoch")
-	case now.Dealer != before.Dealer && !c.NewDealer:
-		return refuse("was dealt by somebody else than before (--new-dealer accepts it)")
-	}
-	encoded, err := json.Marshal(now)
-	if err != nil {
-		return err
-	}
-	return writeAtomically(path, encoded)
-}
-
 // hand uploads what the server does not hold yet and submits the deposit.
-func (c *depositGitCmd) hand(ctx context.Context, s *streams, cl *client.Client, objects blob.Store, made *deposit.Made) error {
-	list := append([]evidence.ObjectEntry(nil), made.Manifest.Objects...)
-	stateSize, err := objects.Stat(ctx, made.Submission.State)
+func (c *depositGitCmd) hand(ctx context.Context, s *streams, cl *client.Client, objects blob.Store, made *deposit.Made) (client.Deposit, error) {
+	stateSize, err := objects.Stat(ctx, made.Manifest.State)
 	if err != nil {
-		return err
+		return client.Deposit{}, err
 	}
-	list = append(list, evidence.ObjectEntry{Name: made.Submission.State, Size: stateSize})
+	list := append(slices.Clone(made.Manifest.Objects), evidence.ObjectEntry{Name: made.Manifest.State, Size: stateSize})
 	bar := newProgress(s, "upload")
 	defer bar.done()
 	for _, o := range list {
 		if err := c.upload(ctx, cl, objects, o, bar); err != nil {
-			return err
+			return client.Deposit{}, err
 		}
 	}
-	bar.done()
-	d, err := cl.MakeDeposit(ctx, c.Arrangement, c.Module, client.NewDeposit{State: made.Submission.State,
+	return cl.MakeDeposit(ctx, c.Arrangement, c.Module, client.NewDeposit{
 		Manifest: client.Signed{Document: string(made.Submission.Manifest), Signature: string(made.Submission.Signature)}})
+}
+
+// confirm takes the server's word only with its receipt: the deposit whose
+// manifest has this digest is in the ledger that is remembered, or it does
+// not count as made.
+func (c *depositGitCmd) confirm(ctx context.Context, cl *client.Client, ledger client.Memory, d client.Deposit, digest string, seen *moduleMemory) error {
+	if evidence.Digest([]byte(d.Manifest.Document)) != digest {
+		return escrow.Errorf(escrow.Damaged, "the server shows another manifest as deposit %d than the one that was made", d.Number)
+	}
+	receipt, err := cl.Receipt(ctx, c.Arrangement, c.Module, d.Number)
 	if err != nil {
 		return err
 	}
-	if s.json {
+	if _, err := c.believe(ctx, cl, ledger, receipt, digest); err != nil {
+		return err
+	}
+	if c.Receipt != "" {
+		if err := newFiles(receiptFiles(c.Receipt, receipt, d.Manifest)); err != nil {
+			return err
+		}
+	}
+	seen.Number, seen.Digest = d.Number, digest
+	return seen.keep()
+}
+
+func (c *depositGitCmd) print(s *streams, made *deposit.Made, d client.Deposit) error {
+	switch {
+	case s.json:
 		return s.printJSON(d)
+	case made == nil:
+		fmt.Fprintf(s.out, "unchanged module %s: deposit %d is up to date\n", c.Module, d.Number)
+		return nil
 	}
 	fmt.Fprintf(s.out, "deposited module %s: deposit %d, %s, %s stored, %s\n", c.Module, d.Number, d.Kind, size(d.StoredBytes), d.Completeness)
+	fmt.Fprintf(s.out, "  receipt checked against the ledger\n")
 	for _, missing := range made.Manifest.Missing {
 		fmt.Fprintf(s.out, "  not held: %s\n", missing)
 	}

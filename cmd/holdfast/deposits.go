@@ -3,9 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"text/tabwriter"
 
+	"holdfast/client"
 	"holdfast/evidence"
 	"holdfast/internal/escrow"
 )
@@ -73,31 +73,49 @@ func (c *receiptCmd) Run(ctx context.Context, s *streams) error {
 	if err != nil {
 		return err
 	}
-	list, err := cl.Deposits(ctx, c.Arrangement, c.Module)
+	d, err := cl.Deposit(ctx, c.Arrangement, c.Module, c.Number)
 	if err != nil {
 		return err
 	}
-	for _, d := range list {
-		if d.Number != c.Number {
-			continue
-		}
-		data, err := cl.Receipt(ctx, c.Arrangement, c.Module, c.Number)
-		if err != nil {
-			return err
-		}
-		checkpoint, err := checkReceipt(data, evidence.Digest([]byte(d.Manifest.Document)), memory.Key)
-		if err != nil {
-			return err
-		}
-		for path, text := range map[string]string{c.Out: string(data), c.Out + ".manifest": d.Manifest.Document, c.Out + ".manifest.sig": d.Manifest.Signature} {
-			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-				return escrow.Wrap(err, escrow.Invalid, "%s", path)
-			}
-		}
-		_, err = fmt.Fprintf(s.out, "receipt   deposit %d of %s is in the ledger of %s, size %d\n  kept in   %s\n", d.Number, c.Module, checkpoint.Origin, checkpoint.Size, c.Out)
+	data, err := cl.Receipt(ctx, c.Arrangement, c.Module, c.Number)
+	if err != nil {
 		return err
 	}
-	return escrow.Errorf(escrow.NotFound, "module %s has no deposit %d", c.Module, c.Number)
+	checkpoint, err := c.believe(ctx, cl, memory, data, evidence.Digest([]byte(d.Manifest.Document)))
+	if err != nil {
+		return err
+	}
+	if err := newFiles(receiptFiles(c.Out, data, d.Manifest)); err != nil {
+		return err
+	}
+	return s.result(map[string]any{"module": c.Module, "number": d.Number, "origin": checkpoint.Origin, "size": checkpoint.Size, "written": c.Out},
+		"receipt   deposit %d of %s is in the ledger of %s, size %d\n  kept in   %s\n", d.Number, c.Module, checkpoint.Origin, checkpoint.Size, c.Out)
+}
+
+// receiptFiles are a receipt and, beside it, the manifest it is for.
+func receiptFiles(path string, receipt []byte, manifest client.Signed) []newFile {
+	return []newFile{{path, receipt, 0o600}, {path + ".manifest", []byte(manifest.Document), 0o600}, {path + ".manifest.sig", []byte(manifest.Signature), 0o600}}
+}
+
+// believe verifies a receipt, and that its ledger is the one remembered: a
+// server could show one ledger to everybody else and another in receipts.
+func (r remote) believe(ctx context.Context, cl *client.Client, memory client.Memory, receipt []byte, manifest string) (evidence.Checkpoint, error) {
+	checkpoint, err := checkReceipt(receipt, manifest, memory.Key)
+	if err != nil {
+		return checkpoint, err
+	}
+	after, err := cl.Follow(ctx, memory, checkpoint)
+	if err != nil {
+		return checkpoint, ledgerError(err)
+	}
+	if after == memory {
+		return checkpoint, nil
+	}
+	path, err := r.memoryPath()
+	if err != nil {
+		return checkpoint, err
+	}
+	return checkpoint, r.remember(path, after)
 }
 
 // checkReceipt verifies a receipt offline.

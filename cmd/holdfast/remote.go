@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -31,16 +32,34 @@ type scoped struct {
 // connect returns a client for a server whose ledger has been compared with
 // what was remembered of it, and what is remembered now.
 func (r remote) connect(ctx context.Context, s *streams) (*client.Client, client.Memory, error) {
-	token, err := os.ReadFile(r.TokenFile)
+	token, err := r.token()
 	if err != nil {
-		return nil, client.Memory{}, escrow.Wrap(err, escrow.Invalid, "token file %s", r.TokenFile)
+		return nil, client.Memory{}, err
 	}
-	c, err := client.New(client.Options{URL: r.Server, Token: strings.TrimSpace(string(token))})
+	c, err := client.New(client.Options{URL: r.Server, Token: token})
 	if err != nil {
-		return nil, client.Memory{}, escrow.Errorf(escrow.Invalid, "%w", err)
+		return nil, client.Memory{}, escrow.Errorf(escrow.Invalid, "%w", err).
+			WithHint("name the server as https://HOST; plain http is for a server on this machine only")
 	}
 	memory, err := r.checkLedger(ctx, s, c)
 	return c, memory, err
+}
+
+// maxToken bounds a token file.
+const maxToken = 4 << 10
+
+// token reads the bearer token. What else may be in the file is not quoted.
+func (r remote) token() (string, error) {
+	data, err := readFile(r.TokenFile, maxToken)
+	if err != nil {
+		return "", err
+	}
+	token := strings.TrimSpace(string(data))
+	if token == "" || strings.ContainsFunc(token, func(c rune) bool { return c <= ' ' || c > '~' }) {
+		return "", escrow.Errorf(escrow.Invalid, "%s holds no token", r.TokenFile).
+			WithHint("give the file that 'holdfast token issue --out' wrote, one line beginning with hf_")
+	}
+	return token, nil
 }
 
 // checkLedger compares the server's ledger with the memory of it and updates
@@ -83,7 +102,21 @@ func (r remote) memoryPath() (string, error) {
 		}
 		dir = filepath.Join(config, "holdfast", "pins")
 	}
-	return filepath.Join(dir, evidence.Digest([]byte(r.Server))[:32]+".json"), nil
+	return filepath.Join(dir, evidence.Digest([]byte(serverName(r.Server)))[:32]+".json"), nil
+}
+
+// serverName writes a server's address in one way, so that the memory of it
+// is not escaped by a slash or a capital letter.
+func serverName(address string) string {
+	u, err := url.Parse(strings.TrimRight(address, "/"))
+	if err != nil {
+		return address
+	}
+	u.Scheme, u.Host = strings.ToLower(u.Scheme), strings.ToLower(u.Host)
+	if port := u.Port(); u.Scheme == "https" && port == "443" || u.Scheme == "http" && port == "80" {
+		u.Host = strings.TrimSuffix(u.Host, ":"+port)
+	}
+	return u.String()
 }
 
 func (r remote) remember(path string, m client.Memory) error {
@@ -120,6 +153,15 @@ func ledgerError(err error) error {
 		return escrow.Wrap(err, escrow.Damaged, "do not trust this server").
 			WithHint("keep the file in the pins directory as evidence and call the agent by a number you know")
 	}
+	return err
+}
+
+// result prints a line for people, or v for machines.
+func (s *streams) result(v any, format string, args ...any) error {
+	if s.json {
+		return s.printJSON(v)
+	}
+	_, err := fmt.Fprintf(s.out, format, args...)
 	return err
 }
 

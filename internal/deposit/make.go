@@ -29,7 +29,7 @@ type Maker struct {
 	Identity *age.HybridIdentity // the maker's own: what it remembers between deposits is sealed to it
 	Signer   ssh.Signer          // signs manifests
 	By       string              // how manifests name the maker
-	Checked  string              // "server" or "depositor": who looked at the content
+	Checked  string              // who looked at the content, see evidence.Check
 	Now      func() time.Time
 }
 
@@ -47,42 +47,57 @@ type Made struct {
 //
 // Git returns nil when nothing changed.
 func (m Maker) Git(ctx context.Context, base escrow.DepositBase, o git.Options) (*Made, error) {
+	made, broken, err := m.git(ctx, base, o)
+	if err == nil || !broken || ctx.Err() != nil {
+		return made, err
+	}
+	// What the maker remembers was found broken only while it was used. A
+	// deposit that stands alone does without, and loses nothing.
+	base.State.State = ""
+	made, _, err = m.git(ctx, base, o)
+	return made, err
+}
+
+// git makes one try. broken says that the maker's own memory could not be
+// read to its end.
+func (m Maker) git(ctx context.Context, base escrow.DepositBase, o git.Options) (made *Made, broken bool, err error) {
 	keys, err := evidence.ParseKeyManifest(base.Epoch.Manifest)
 	if err != nil {
-		return nil, fmt.Errorf("key manifest of %s, epoch %d: %w", base.Epoch.Compartment, base.Epoch.Number, err)
+		return nil, false, fmt.Errorf("key manifest of %s, epoch %d: %w", base.Epoch.Compartment, base.Epoch.Number, err)
 	}
 	sealer, err := vault.NewSealer(m.Objects, keys.SealTo())
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	o.Vault, o.Now = envelopes{sealer}, m.Now
 	memory := memory{objects: m.Objects, identity: m.Identity}
 	defer memory.close()
+	defer func() { broken = memory.broken.Load() }()
 	if follows(base) {
 		if o.Previous, err = memory.state(ctx, base); err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		if o.Known == nil && o.Previous != nil {
 			if o.Known, err = memory.known(ctx, base.State.Segments, o.Previous.Format); err != nil {
-				return nil, err
+				return nil, false, err
 			}
 			o.Full = o.Known == nil // the sets are lost: nothing to check an increment against
 		}
 	}
 	if o.Known == nil {
 		if o.Known, err = known.NewSet(); err != nil {
-			return nil, err
+			return nil, false, err
 		}
 	}
 	r, err := git.Sync(ctx, o)
 	if err != nil || r.Unchanged {
-		return nil, err
+		return nil, false, err
 	}
-	made := &Made{Result: r, Manifest: m.manifest(base, r)}
+	made = &Made{Result: r, Manifest: m.manifest(base, r)}
 	if err := m.remember(ctx, base, made, &memory); err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	return made, m.sign(made)
+	return made, false, m.sign(made)
 }
 
 // follows reports whether the next deposit may build on the latest one: a new
@@ -118,10 +133,10 @@ func (m Maker) remember(ctx context.Context, base escrow.DepositBase, made *Made
 	if err != nil {
 		return err
 	}
-	if made.Submission.State, err = put(ctx, own, func(w io.Writer) error { _, err := w.Write(encoded); return err }); err != nil {
+	if made.Manifest.State, err = put(ctx, own, func(w io.Writer) error { _, err := w.Write(encoded); return err }); err != nil {
 		return err
 	}
-	if m.Checked != vault.ServerName {
+	if m.Checked != evidence.CheckedByServer {
 		return nil
 	}
 	var before []string

@@ -140,3 +140,17 @@ func partyMay(role Role, action Action) bool {
 	}
 	return false
 }
+
+// MayDeposit decides whether actor, whose role may make deposits, may make
+// those of module m: what the server fetches comes from the server alone, and
+// a beneficiary brings only what belongs to it.
+func MayDeposit(actor Actor, m Module) error {
+	if m.Source.Mode != Push {
+		return Errorf(Conflict, "module %s is pulled by the server", m.ID).
+			WithHint("set it to push with 'holdfast module set --mode push' first")
+	}
+	if actor.Role == Beneficiary && m.Instance != actor.Party {
+		return Errorf(Forbidden, "%s may not make deposits of module %s, which is not its own", actor, m.ID)
+	}
+	return nil
+}

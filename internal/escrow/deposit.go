@@ -43,8 +43,7 @@ type Deposit struct {
 type Submission struct {
 	Manifest  []byte
 	Signature []byte
-	State     string   // object with the sealed state for the next deposit, "" to keep none
-	Segments  []string // objects with the sealed sets of known object ids
+	Segments  []string // objects with the sealed sets of known object ids, for pulls
 }
 
 // Object is one sealed object in the vault: ciphertext named by its SHA-256.

@@ -156,6 +156,20 @@ func (l *Log) Grow(ctx context.Context, old int64) (evidence.Growth, error) {
 	return g, err
 }
 
+// Between returns the proof that the ledger at size contains the ledger as it
+// was at size old. Both may be smaller than it is now.
+func (l *Log) Between(ctx context.Context, old, size int64) (tlog.TreeProof, error) {
+	var proof tlog.TreeProof
+	err := l.read(ctx, func(s *snapshot) (err error) {
+		if size > s.size {
+			return escrow.Errorf(escrow.NotFound, "ledger: it has %d entries, not %d", s.size, size)
+		}
+		proof, err = s.proveTree(ctx, size, old)
+		return err
+	})
+	return proof, err
+}
+
 // snapshot is the committed ledger at one size.
 type snapshot struct {
 	tx   Tx

@@ -18,8 +18,12 @@ type deposits struct {
 }
 
 // Base implements api.Deposits.
-func (d *deposits) Base(ctx context.Context, arrangement, module string) (escrow.DepositBase, error) {
-	return depositBase(ctx, d.db, arrangement, module)
+func (d *deposits) Base(ctx context.Context, actor escrow.Actor, arrangement, module string) (escrow.DepositBase, error) {
+	b, err := depositBase(ctx, d.db, arrangement, module)
+	if err == nil {
+		err = escrow.MayDeposit(actor, b.Module.Module)
+	}
+	return b, err
 }
 
 // depositBase reads what the next deposit builds on, at one moment.
@@ -63,14 +67,19 @@ func (d *deposits) List(ctx context.Context, arrangement, module string) ([]escr
 	return list, err
 }
 
-// Receipt implements api.Deposits.
-func (d *deposits) Receipt(ctx context.Context, arrangement, module string, number int) ([]byte, error) {
+// Deposit implements api.Deposits.
+func (d *deposits) Deposit(ctx context.Context, arrangement, module string, number int) (escrow.Deposit, error) {
 	var dep escrow.Deposit
-	err := d.db.View(ctx, func(tx *store.Tx) error {
-		var err error
+	err := d.db.View(ctx, func(tx *store.Tx) (err error) {
 		dep, err = tx.Deposit(ctx, arrangement, module, number)
 		return err
 	})
+	return dep, err
+}
+
+// Receipt implements api.Deposits.
+func (d *deposits) Receipt(ctx context.Context, arrangement, module string, number int) ([]byte, error) {
+	dep, err := d.Deposit(ctx, arrangement, module, number)
 	if err != nil {
 		return nil, err
 	}

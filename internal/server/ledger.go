@@ -3,6 +3,8 @@ package server
 import (
 	"context"
 
+	"golang.org/x/mod/sumdb/tlog"
+
 	"holdfast/client"
 	"holdfast/evidence"
 	"holdfast/internal/escrow"
@@ -25,11 +27,21 @@ func (p *proofs) Consistency(ctx context.Context, from int64) ([]byte, []string,
 	if err != nil {
 		return nil, nil, err
 	}
-	proof := make([]string, len(g.Hashes))
-	for i, h := range g.Hashes {
-		proof[i] = h.String()
+	return g.Checkpoint, hashTexts(g.Hashes), nil
+}
+
+// Between implements api.Ledger.
+func (p *proofs) Between(ctx context.Context, from, to int64) ([]string, error) {
+	proof, err := p.log.Between(ctx, from, to)
+	return hashTexts(proof), err
+}
+
+func hashTexts(hashes []tlog.Hash) []string {
+	out := make([]string, len(hashes))
+	for i, h := range hashes {
+		out[i] = h.String()
 	}
-	return g.Checkpoint, proof, nil
+	return out
 }
 
 // Entries implements api.Ledger: acts of other arrangements stay closed, so

@@ -27,11 +27,7 @@ func (o *objects) Put(ctx context.Context, actor escrow.Actor, arrangement, modu
 	if err := blob.CheckName(name); err != nil {
 		return 0, err
 	}
-	err := o.db.View(ctx, func(tx *store.Tx) error {
-		_, err := tx.Module(ctx, arrangement, module)
-		return err
-	})
-	if err != nil {
+	if err := o.mayDeposit(ctx, actor, arrangement, module); err != nil {
 		return 0, err
 	}
 	w, err := o.blobs.Create(ctx)
@@ -60,9 +56,22 @@ func (o *objects) Put(ctx context.Context, actor escrow.Actor, arrangement, modu
 	return size, err
 }
 
+func (o *objects) mayDeposit(ctx context.Context, actor escrow.Actor, arrangement, module string) error {
+	return o.db.View(ctx, func(tx *store.Tx) error {
+		m, err := tx.Module(ctx, arrangement, module)
+		if err != nil {
+			return err
+		}
+		return escrow.MayDeposit(actor, m)
+	})
+}
+
 // Stat implements api.Objects.
-func (o *objects) Stat(ctx context.Context, name string) (int64, error) {
+func (o *objects) Stat(ctx context.Context, actor escrow.Actor, arrangement, module, name string) (int64, error) {
 	if err := blob.CheckName(name); err != nil {
+		return 0, err
+	}
+	if err := o.mayDeposit(ctx, actor, arrangement, module); err != nil {
 		return 0, err
 	}
 	return o.blobs.Stat(ctx, name)
@@ -80,16 +89,12 @@ func (o *objects) Fetch(ctx context.Context, actor escrow.Actor, arrangement, na
 }
 
 // State implements api.Objects.
-func (o *objects) State(ctx context.Context, arrangement, module string) (api.Content, error) {
+func (o *objects) State(ctx context.Context, actor escrow.Actor, arrangement, module string) (api.Content, error) {
+	if err := o.mayDeposit(ctx, actor, arrangement, module); err != nil {
+		return nil, err
+	}
 	var s escrow.SourceState
-	err := o.db.View(ctx, func(tx *store.Tx) error {
-		m, err := tx.Module(ctx, arrangement, module)
-		if err != nil {
-			return err
-		}
-		if m.Source.Mode != escrow.Push {
-			return escrow.Errorf(escrow.Conflict, "module %s is pulled by the server; its state is the server's own", module)
-		}
+	err := o.db.View(ctx, func(tx *store.Tx) (err error) {
 		s, err = tx.SourceState(ctx, arrangement, module)
 		return err
 	})

@@ -141,7 +141,7 @@ func checkDepositsThatMustNotBeAcknowledged(t *testing.T, in *installation) {
 		t.Fatal(err)
 	}
 	again, err := supplier.MakeDeposit(ctx, arrangementID, "code", good)
-	if err != nil || again.Digest != first.Digest {
+	if err != nil || again.Digest != first.Digest || !again.AcceptedAt.Equal(first.AcceptedAt) {
 		t.Errorf("repeating the latest deposit: %+v, %v", again, err)
 	}
 	for _, c := range []struct {
@@ -161,6 +161,9 @@ func checkDepositsThatMustNotBeAcknowledged(t *testing.T, in *installation) {
 		{"another module", func(m *evidence.DepositManifest) { m.Module = "dossier" }, escrow.Invalid},
 		{"another arrangement", func(m *evidence.DepositManifest) { m.Arrangement = "other" }, escrow.Invalid},
 		{"made by somebody else", func(m *evidence.DepositManifest) { m.By = "server" }, escrow.Invalid},
+		{"checked by the server, it says", func(m *evidence.DepositManifest) { m.Checked.By = "server" }, escrow.Invalid},
+		{"state that was not uploaded", func(m *evidence.DepositManifest) { m.State = evidence.Digest([]byte("nothing")) }, escrow.Conflict},
+		{"no time", func(m *evidence.DepositManifest) { m.Made = "yesterday" }, escrow.Invalid},
 		{"increment of a chain that is not its predecessor's", func(m *evidence.DepositManifest) {
 			m.Kind, m.Chain = "INCREMENTAL", 1
 			m.Chain = 1
@@ -184,7 +187,7 @@ func checkDepositsThatMustNotBeAcknowledged(t *testing.T, in *installation) {
 	if _, err := supplier.MakeDeposit(ctx, arrangementID, "code", spaced); code(err) != escrow.Invalid {
 		t.Errorf("another rendering: %v", err)
 	}
-	if _, err := in.as("customer").MakeDeposit(ctx, arrangementID, "code", in.pushed(supplier, "two", nil)); code(err) != escrow.Invalid {
+	if _, err := in.as("customer").MakeDeposit(ctx, arrangementID, "code", in.pushed(supplier, "two", nil)); code(err) != escrow.Forbidden {
 		t.Errorf("handed in by another party: %v", err)
 	}
 	list, err := supplier.Deposits(ctx, arrangementID, "code")
@@ -201,6 +204,7 @@ func checkPlaintextObjectIsRefused(t *testing.T, in *installation) {
 	in.ceremony(1)
 	ctx := t.Context()
 	supplier := in.as("supplier")
+	in.push("code")
 	plain := "CANARY in clear"
 	name := evidence.Digest([]byte(plain))
 	if err := supplier.PutObject(ctx, arrangementID, "code", name, strings.NewReader(plain), int64(len(plain))); err != nil {
@@ -221,6 +225,7 @@ func TestUploadsThatLie(t *testing.T) { eachEngine(t, checkUploadsThatLie) }
 func checkUploadsThatLie(t *testing.T, in *installation) {
 	ctx := t.Context()
 	supplier := in.as("supplier")
+	in.push("code")
 	name := evidence.Digest([]byte("foo"))
 	put := func(name, body string) error {
 		return supplier.PutObject(ctx, arrangementID, "code", name, strings.NewReader(body), int64(len(body)))

@@ -7,8 +7,10 @@ import (
 	"crypto/rand"
 	"database/sql"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -70,15 +72,19 @@ func (p *person) contact(t testing.TB) evidence.Contact {
 // installation is a running server with the demo agreement, its people, and
 // what they use to talk to it.
 type installation struct {
-	t      testing.TB
-	dir    string
-	config config.Config
-	log    *lockedBuffer
-	url    string
-	stop   func()
-	people map[string]*person // by party
-	digest string             // of the agreement
-	admin  *client.Client
+	t          testing.TB
+	dir        string
+	config     config.Config
+	options    server.Options // its log is set by start
+	log        *lockedBuffer
+	server     *server.Server
+	url        string
+	stop       func()
+	people     map[string]*person // by party
+	digest     string             // of the agreement
+	admin      *client.Client
+	transport  http.RoundTripper           // of every client, nil for the default
+	identities map[int]*age.HybridIdentity // combined release identities of materials, by epoch
 }
 
 const arrangementID = "demo"
@@ -146,9 +152,38 @@ func (b *lockedBuffer) String() string {
 	return b.buf.String()
 }
 
-// install starts an installation, registers the demo agreement and pins
+// repositories are the modules that tests use beside those of the demo
+// agreement. Nothing is fetched from them before a test says where they are.
+func repositories() []string { return []string{"r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9"} }
+
+// agreementText is the demo agreement with more repositories in it.
+func agreementText(t testing.TB) []byte {
+	t.Helper()
+	source, err := os.ReadFile("../../examples/agreements/demo.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const after = "  - dossier: {id: dossier"
+	var more strings.Builder
+	for _, id := range repositories() {
+		fmt.Fprintf(&more, "  - repository: {id: %s, url: \"https://git.example/%s.git\", compartment: materials}\n", id, id)
+	}
+	text := strings.Replace(string(source), after, more.String()+after, 1)
+	if text == string(source) {
+		t.Fatal("the demo agreement has no place for more repositories")
+	}
+	// The example's own schedule would look for a host that does not exist.
+	return []byte(strings.Replace(text, "      every: 1h\n", "", 1))
+}
+
+// install starts an installation, registers the agreement and pins
 // everybody's card.
 func install(t testing.TB, edit func(*config.Config)) *installation {
+	t.Helper()
+	return installWith(t, edit, server.Options{})
+}
+
+func installWith(t testing.TB, edit func(*config.Config), o server.Options) *installation {
 	t.Helper()
 	c := config.Default()
 	c.Data = filepath.Join(t.TempDir(), "data")
@@ -159,13 +194,17 @@ func install(t testing.TB, edit func(*config.Config)) *installation {
 	if edit != nil {
 		edit(&c)
 	}
-	in := &installation{t: t, dir: c.Data, config: c, log: &lockedBuffer{}, people: map[string]*person{}}
+	in := &installation{t: t, dir: c.Data, config: c, options: o, log: &lockedBuffer{}, people: map[string]*person{}, identities: map[int]*age.HybridIdentity{}}
 	in.start()
-	source, err := os.ReadFile("../../examples/agreements/demo.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	a, err := in.admin.RegisterAgreement(t.Context(), source)
+	in.populate()
+	return in
+}
+
+// populate registers the agreement and pins everybody's card.
+func (in *installation) populate() {
+	t := in.t
+	t.Helper()
+	a, err := in.admin.RegisterAgreement(t.Context(), agreementText(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -179,16 +218,17 @@ func install(t testing.TB, edit func(*config.Config)) *installation {
 			t.Fatal(err)
 		}
 	}
-	return in
 }
 
 // start serves the data directory; stop ends it in order.
 func (in *installation) start() {
 	in.t.Helper()
-	srv, err := server.Open(context.Background(), in.config, server.Options{Log: slog.New(slog.NewJSONHandler(in.log, nil))})
+	in.options.Log = slog.New(slog.NewJSONHandler(in.log, nil))
+	srv, err := server.Open(context.Background(), in.config, in.options)
 	if err != nil {
 		in.t.Fatal(err)
 	}
+	in.server = srv
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- srv.Run(ctx) }()
@@ -212,7 +252,7 @@ func (in *installation) start() {
 
 func (in *installation) client(token string) *client.Client {
 	in.t.Helper()
-	c, err := client.New(client.Options{URL: in.url, Token: token})
+	c, err := client.New(client.Options{URL: in.url, Token: token, Transport: in.transport})
 	if err != nil {
 		in.t.Fatal(err)
 	}
@@ -363,10 +403,19 @@ func code(err error) escrow.Code {
 	return escrow.CodeOf(err)
 }
 
+// push lets a module's deposits come from its depositor's machine.
+func (in *installation) push(module string) {
+	in.t.Helper()
+	if _, err := in.as("supplier").ConfigureModule(in.t.Context(), arrangementID, module, client.ModuleSource{Mode: "push"}); err != nil {
+		in.t.Fatal(err)
+	}
+}
+
 // pushed uploads a sealed object and returns it with a manifest for it.
 func (in *installation) pushed(cl *client.Client, plain string, edit func(*evidence.DepositManifest)) client.NewDeposit {
 	in.t.Helper()
 	ctx := in.t.Context()
+	in.push("code")
 	base, err := cl.DepositBase(ctx, arrangementID, "code")
 	if err != nil {
 		in.t.Fatal(err)

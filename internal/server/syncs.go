@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"holdfast/evidence"
 	"holdfast/internal/blob"
 	"holdfast/internal/config"
 	"holdfast/internal/deposit"
@@ -100,7 +101,7 @@ func (y *syncs) deposit(ctx context.Context, arrangement, module string) (*escro
 	if err != nil {
 		return nil, err
 	}
-	maker := deposit.Maker{Objects: y.blobs, Identity: y.keys.Identity, Signer: y.keys.Signer, By: vault.ServerName, Checked: vault.ServerName, Now: y.now}
+	maker := deposit.Maker{Objects: y.blobs, Identity: y.keys.Identity, Signer: y.keys.Signer, By: vault.ServerName, Checked: evidence.CheckedByServer, Now: y.now}
 	made, err := maker.Git(ctx, base, git.Options{
 		Source: git.Source{Endpoint: endpoint, Exclude: m.Source.Exclude, LFS: m.Source.LFS, Rebase: m.Rebase},
 		Wire:   wire.Config{Dial: y.guard.DialContext, AllowLocal: y.config.LocalSources, Limits: wire.Limits{Pack: y.config.MaxPack}},

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"holdfast/internal/escrow"
 )
@@ -129,6 +131,30 @@ func (t *Tx) DepositsWithObject(ctx context.Context, arrangement, object string)
 	return many(ctx, t, scanDeposit, `SELECT `+qualified("d", depositColumns)+` FROM deposit_object AS o
 		JOIN deposit AS d ON d.arrangement = o.arrangement AND d.module = o.module AND d.number = o.deposit
 		WHERE o.name = $2 AND o.arrangement = $1 ORDER BY d.module, d.number`, arrangement, object)
+}
+
+// objectsAtOnce bounds the parameters of one statement.
+const objectsAtOnce = 500
+
+// ObjectElsewhere returns the first of names that a deposit or the state of
+// another module refers to, "" if there is none.
+func (t *Tx) ObjectElsewhere(ctx context.Context, arrangement, module string, names []string) (string, error) {
+	scan := func(s scanner) (name string, err error) { return name, s.Scan(&name) }
+	for chunk := range slices.Chunk(names, objectsAtOnce) {
+		args := []any{arrangement, module}
+		var list strings.Builder
+		for i, name := range chunk {
+			fmt.Fprintf(&list, ",$%d", i+3)
+			args = append(args, name)
+		}
+		in := list.String()[1:]
+		found, err := many(ctx, t, scan, `SELECT name FROM deposit_object WHERE name IN (`+in+`) AND NOT (arrangement = $1 AND module = $2)
+			UNION ALL SELECT state FROM source_state WHERE state IN (`+in+`) AND NOT (arrangement = $1 AND module = $2) LIMIT 1`, args...)
+		if err != nil || len(found) > 0 {
+			return append(found, "")[0], err
+		}
+	}
+	return "", nil
 }
 
 // EachObject calls fn with the name of every object that a deposit or the

@@ -24,6 +24,9 @@ type Tx interface {
 	SourceState(ctx context.Context, arrangement, module string) (escrow.SourceState, error)
 	PutDeposit(ctx context.Context, d escrow.Deposit) error
 	PutSourceState(ctx context.Context, s escrow.SourceState) error
+	// ObjectElsewhere returns the first of the named objects that a deposit
+	// or the state of another module refers to, "" if there is none.
+	ObjectElsewhere(ctx context.Context, arrangement, module string, names []string) (string, error)
 }
 
 // Objects tells whether sealed objects are there; every blob.Store does.
@@ -63,9 +66,12 @@ func (v *Vault) Accept(ctx context.Context, actor escrow.Actor, arrangement, mod
 	if m.Arrangement != arrangement || m.Module != module {
 		return escrow.Deposit{}, escrow.Errorf(escrow.Invalid, "the manifest is for %s/%s, not %s/%s", m.Arrangement, m.Module, arrangement, module)
 	}
-	d := newDeposit(m, s, v.now())
-	if again, err := v.repeated(ctx, d); err != nil || again {
-		return d, err
+	if m.State == "" && len(s.Segments) > 0 {
+		return escrow.Deposit{}, escrow.Errorf(escrow.Invalid, "sets of known ids without the state they belong to")
+	}
+	d := newDeposit(m, s, v.now().UTC().Truncate(time.Microsecond)) // as it is kept
+	if old, err := v.repeated(ctx, d); err != nil || old.Number > 0 {
+		return old, err
 	}
 	// Objects are looked at before the transaction: they never change, and a
 	// write transaction must not wait for a disk or a bucket.
@@ -73,7 +79,7 @@ func (v *Vault) Accept(ctx context.Context, actor escrow.Actor, arrangement, mod
 	if err != nil {
 		return escrow.Deposit{}, err
 	}
-	if err := v.checkObjects(ctx, m, sealTo); err != nil {
+	if err := v.checkObjects(ctx, m, s.Segments, len(sealTo)); err != nil {
 		return escrow.Deposit{}, err
 	}
 	_, err = v.db.Update(ctx, func(tx Tx) ([]escrow.Act, error) {
@@ -83,15 +89,18 @@ func (v *Vault) Accept(ctx context.Context, actor escrow.Actor, arrangement, mod
 		if err := tx.PutDeposit(ctx, d); err != nil {
 			return nil, err
 		}
-		if s.State != "" {
-			state := escrow.SourceState{Arrangement: arrangement, Module: module, Deposit: m.Number, State: s.State, Segments: s.Segments, Chain: m.Chain}
+		if m.State != "" {
+			state := escrow.SourceState{Arrangement: arrangement, Module: module, Deposit: m.Number, State: m.State, Segments: s.Segments, Chain: m.Chain}
 			if err := tx.PutSourceState(ctx, state); err != nil {
 				return nil, err
 			}
 		}
 		return acts(actor, m, d), nil
 	})
-	return d, err
+	if err != nil {
+		return escrow.Deposit{}, err
+	}
+	return d, nil
 }
 
 func newDeposit(m *evidence.DepositManifest, s escrow.Submission, now time.Time) escrow.Deposit {
@@ -105,18 +114,21 @@ func newDeposit(m *evidence.DepositManifest, s escrow.Submission, now time.Time)
 	return d
 }
 
-// repeated reports whether exactly this deposit is the latest already.
-func (v *Vault) repeated(ctx context.Context, d escrow.Deposit) (bool, error) {
-	again := false
+// repeated returns the deposit of this number when it is exactly this one, so
+// that its time is when it was accepted and not when it was repeated; the zero
+// deposit otherwise.
+func (v *Vault) repeated(ctx context.Context, d escrow.Deposit) (escrow.Deposit, error) {
+	var old escrow.Deposit
 	err := v.db.View(ctx, func(tx Tx) error {
-		old, err := tx.Deposit(ctx, d.Arrangement, d.Module, d.Number)
-		if escrow.CodeOf(err) == escrow.NotFound {
-			return nil
-		}
-		again = err == nil && old.Digest == d.Digest
+		var err error
+		old, err = tx.Deposit(ctx, d.Arrangement, d.Module, d.Number)
 		return err
 	})
-	return again, err
+	switch {
+	case escrow.CodeOf(err) == escrow.NotFound, err == nil && old.Digest != d.Digest:
+		return escrow.Deposit{}, nil
+	}
+	return old, err
 }
 
 func (v *Vault) sealedTo(ctx context.Context, arrangement string, m *evidence.DepositManifest) ([]string, error) {
@@ -142,33 +154,48 @@ func (v *Vault) sealedTo(ctx context.Context, arrangement string, m *evidence.De
 
 // checkObjects makes sure that what the manifest names is there, as long as it
 // says, and sealed the way the epoch asks. Who can open it stays hidden: age
-// headers are anonymous.
-func (v *Vault) checkObjects(ctx context.Context, m *evidence.DepositManifest, sealTo []string) error {
+// headers are anonymous. What the maker keeps for the next deposit is sealed
+// to the maker alone.
+func (v *Vault) checkObjects(ctx context.Context, m *evidence.DepositManifest, segments []string, recipients int) error {
 	for _, o := range m.Objects {
-		if err := ctx.Err(); err != nil {
+		if err := v.checkObject(ctx, o.Name, o.Size, recipients); err != nil {
 			return err
 		}
-		if err := v.checkObject(ctx, o, len(sealTo)); err != nil {
+	}
+	for _, name := range memory(m, segments) {
+		if err := v.checkObject(ctx, name, -1, 1); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (v *Vault) checkObject(ctx context.Context, o evidence.ObjectEntry, recipients int) error {
-	r, err := v.objects.Open(ctx, o.Name)
+// memory names the objects that the maker keeps for the next deposit.
+func memory(m *evidence.DepositManifest, segments []string) []string {
+	if m.State == "" {
+		return nil
+	}
+	return append([]string{m.State}, segments...)
+}
+
+// checkObject looks at one object; a size of −1 is not compared.
+func (v *Vault) checkObject(ctx context.Context, name string, size int64, recipients int) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	r, err := v.objects.Open(ctx, name)
 	if escrow.CodeOf(err) == escrow.Missing {
-		return escrow.Errorf(escrow.Conflict, "object %s was not uploaded", o.Name).WithHint("upload it, then submit the deposit again")
+		return escrow.Errorf(escrow.Conflict, "object %s was not uploaded", name).WithHint("upload it, then submit the deposit again")
 	}
 	if err != nil {
 		return err
 	}
 	defer r.Close()
-	if r.Size() != o.Size {
-		return escrow.Errorf(escrow.Invalid, "object %s has %d bytes, the manifest says %d", o.Name, r.Size(), o.Size)
+	if size >= 0 && r.Size() != size {
+		return escrow.Errorf(escrow.Invalid, "object %s has %d bytes, the manifest says %d", name, r.Size(), size)
 	}
 	if _, err := seal.InspectHeader(io.NewSectionReader(r, 0, r.Size()), recipients); err != nil {
-		return fmt.Errorf("object %s: %w", o.Name, err)
+		return fmt.Errorf("object %s: %w", name, err)
 	}
 	return nil
 }
@@ -190,7 +217,10 @@ func (v *Vault) fits(ctx context.Context, tx Tx, actor escrow.Actor, m *evidence
 	if module.Compartment != m.Compartment {
 		return escrow.Errorf(escrow.Invalid, "module %s belongs to compartment %s, not %s", m.Module, module.Compartment, m.Compartment)
 	}
-	if err := v.signed(ctx, tx, actor, m, s); err != nil {
+	if err := v.signed(ctx, tx, actor, module, m, s); err != nil {
+		return err
+	}
+	if err := own(ctx, tx, m, s.Segments); err != nil {
 		return err
 	}
 	epoch, err := ActiveEpoch(ctx, tx, m.Arrangement, m.Compartment)
@@ -203,11 +233,30 @@ func (v *Vault) fits(ctx context.Context, tx Tx, actor escrow.Actor, m *evidence
 	return follows(ctx, tx, m)
 }
 
-// signed checks who signed: the server for pulls, a person of the actor's own
-// party for pushes.
-func (v *Vault) signed(ctx context.Context, tx Tx, actor escrow.Actor, m *evidence.DepositManifest, s escrow.Submission) error {
-	key, by := v.server, ServerName
+// own refuses objects of another module: whoever may read this one would come
+// to ciphertext that is not handed over to them.
+func own(ctx context.Context, tx Tx, m *evidence.DepositManifest, segments []string) error {
+	names := memory(m, segments)
+	for _, o := range m.Objects {
+		names = append(names, o.Name)
+	}
+	name, err := tx.ObjectElsewhere(ctx, m.Arrangement, m.Module, names)
+	if err == nil && name != "" {
+		// The same words as for one that is not there: who does not own it
+		// learns nothing.
+		err = escrow.Errorf(escrow.Conflict, "object %s was not uploaded", name).WithHint("upload it, then submit the deposit again")
+	}
+	return err
+}
+
+// signed checks who made and signed it: the server what it pulls, a person of
+// the actor's own party what is pushed.
+func (v *Vault) signed(ctx context.Context, tx Tx, actor escrow.Actor, module escrow.Module, m *evidence.DepositManifest, s escrow.Submission) error {
+	key, by, checked := v.server, ServerName, evidence.CheckedByServer
 	if actor.Role != escrow.Administrator {
+		if err := escrow.MayDeposit(actor, module); err != nil {
+			return err
+		}
 		c, err := tx.Contact(ctx, m.Arrangement, actor.Party, actor.Person)
 		if escrow.CodeOf(err) == escrow.NotFound {
 			return escrow.Errorf(escrow.Forbidden, "%s has no contact card here, so its signature cannot be checked", actor).
@@ -216,7 +265,12 @@ func (v *Vault) signed(ctx context.Context, tx Tx, actor escrow.Actor, m *eviden
 		if err != nil {
 			return err
 		}
-		key, by = c.SigningKey, c.Party+"/"+c.Person
+		key, by, checked = c.SigningKey, c.Party+"/"+c.Person, evidence.CheckedByDepositor
+	} else if module.Source.Mode != escrow.Pull {
+		return escrow.Errorf(escrow.Conflict, "module %s is not pulled any more", m.Module)
+	}
+	if m.Checked.By != checked {
+		return escrow.Errorf(escrow.Invalid, "the manifest says that the content was checked by the %s, but %s made it", m.Checked.By, by)
 	}
 	if m.By != by {
 		return escrow.Errorf(escrow.Invalid, "the manifest says it was made by %q, but %q submits it", m.By, by)

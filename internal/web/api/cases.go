@@ -182,6 +182,8 @@ type Ledger interface {
 	// Consistency proves that the tree of size from is a prefix of the one in
 	// the returned signed checkpoint; both belong to one reading.
 	Consistency(ctx context.Context, from int64) (checkpoint []byte, proof []string, err error)
+	// Between proves that the tree of size from is a prefix of that of size to.
+	Between(ctx context.Context, from, to int64) (proof []string, err error)
 	// Entries lists the ledger from index after on, opened where the
 	// arrangement may read the content, closed elsewhere.
 	Entries(ctx context.Context, arrangement string, after int64, limit int) ([]evidence.Entry, error)
@@ -194,9 +196,17 @@ func (a *api) ledger() {
 		})
 	type fromQuery struct {
 		From int64 `query:"from" minimum:"0"`
+		To   int64 `query:"to" minimum:"0" doc:"a size whose checkpoint the caller holds; left out: the current one, whose checkpoint comes with the answer"`
 	}
 	route(a, op{method: http.MethodGet, path: "/ledger/consistency", id: "ledger-consistency", summary: "Proof that an older tree is a prefix of the current one (public)"},
 		func(ctx context.Context, _ escrow.Actor, in *fromQuery) (*reply[client.Consistency], error) {
+			if in.To > 0 {
+				proof, err := a.Ledger.Between(ctx, in.From, in.To)
+				if err != nil {
+					return nil, err
+				}
+				return answer(client.Consistency{Proof: proof}), nil
+			}
 			checkpoint, proof, err := a.Ledger.Consistency(ctx, in.From)
 			if err != nil {
 				return nil, err

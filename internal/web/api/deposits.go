@@ -10,9 +10,11 @@ import (
 
 // Deposits takes deposits in and shows what is held.
 type Deposits interface {
-	Base(ctx context.Context, arrangement, module string) (escrow.DepositBase, error)
+	// Base is for whoever may make deposits of the module.
+	Base(ctx context.Context, actor escrow.Actor, arrangement, module string) (escrow.DepositBase, error)
 	Accept(ctx context.Context, actor escrow.Actor, arrangement, module string, s escrow.Submission) (escrow.Deposit, error)
 	List(ctx context.Context, arrangement, module string) ([]escrow.Deposit, error)
+	Deposit(ctx context.Context, arrangement, module string, number int) (escrow.Deposit, error)
 	Receipt(ctx context.Context, arrangement, module string, number int) ([]byte, error)
 	RequestSync(ctx context.Context, actor escrow.Actor, arrangement, module string) error
 }
@@ -26,12 +28,12 @@ type DepositPath struct {
 func (a *api) deposits() {
 	route(a, op{method: http.MethodGet, path: "/arrangements/{arrangement}/modules/{module}/base", id: "deposit-base",
 		summary: "What the next deposit of a module builds on", action: escrow.MakeDeposit},
-		func(ctx context.Context, _ escrow.Actor, in *ModulePath) (*reply[client.DepositBase], error) {
-			b, err := a.Deposits.Base(ctx, in.Arrangement, in.Module)
+		func(ctx context.Context, actor escrow.Actor, in *ModulePath) (*reply[client.DepositBase], error) {
+			b, err := a.Deposits.Base(ctx, actor, in.Arrangement, in.Module)
 			if err != nil {
 				return nil, err
 			}
-			out := client.DepositBase{Agreement: b.Agreement, Module: module(b.Module), Epoch: epoch(b.Epoch, nil), State: b.State.State, Chain: b.State.Chain}
+			out := client.DepositBase{Agreement: b.Agreement, Module: module(b.Module), Epoch: epoch(b.Epoch, nil)}
 			if b.Latest.Number > 0 {
 				latest := deposit(b.Latest)
 				out.Latest = &latest
@@ -46,7 +48,7 @@ func (a *api) deposits() {
 		summary: "Acknowledge a deposit whose objects have been uploaded; repeating it is safe", action: escrow.MakeDeposit, status: http.StatusCreated, body: 20 << 20},
 		func(ctx context.Context, actor escrow.Actor, in *submitInput) (*reply[client.Deposit], error) {
 			d, err := a.Deposits.Accept(ctx, actor, in.Arrangement, in.Module, escrow.Submission{Manifest: []byte(in.Body.Manifest.Document),
-				Signature: []byte(in.Body.Manifest.Signature), State: in.Body.State})
+				Signature: []byte(in.Body.Manifest.Signature)})
 			if err != nil {
 				return nil, err
 			}
@@ -60,6 +62,15 @@ func (a *api) deposits() {
 				return nil, err
 			}
 			return answer(deposits(list)), nil
+		})
+	route(a, op{method: http.MethodGet, path: "/arrangements/{arrangement}/modules/{module}/deposits/{number}", id: "get-deposit",
+		summary: "One acknowledged deposit", action: escrow.ReadDeposits},
+		func(ctx context.Context, _ escrow.Actor, in *DepositPath) (*reply[client.Deposit], error) {
+			d, err := a.Deposits.Deposit(ctx, in.Arrangement, in.Module, in.Number)
+			if err != nil {
+				return nil, err
+			}
+			return answer(deposit(d)), nil
 		})
 	route(a, op{method: http.MethodGet, path: "/arrangements/{arrangement}/modules/{module}/deposits/{number}/receipt", id: "deposit-receipt",
 		summary: "The receipt of a deposit, verifiable offline", action: escrow.ReadDeposits},

@@ -17,13 +17,13 @@ type Objects interface {
 	// Put stores the body under name, which must be its SHA-256, and returns
 	// the stored size. Bytes that hash to another name are refused whole.
 	Put(ctx context.Context, actor escrow.Actor, arrangement, module, name string, body io.Reader) (int64, error)
-	// Stat returns the size of an object that was uploaded for this module.
-	Stat(ctx context.Context, name string) (int64, error)
+	// Stat returns the size of an object, for whoever may upload it.
+	Stat(ctx context.Context, actor escrow.Actor, arrangement, module, name string) (int64, error)
 	// Fetch opens an object that the actor may have: one of a deposit handed
 	// over to its party, or of a compartment that is its own.
 	Fetch(ctx context.Context, actor escrow.Actor, arrangement, name string) (Content, error)
 	// State opens the sealed sync state of a pushed module.
-	State(ctx context.Context, arrangement, module string) (Content, error)
+	State(ctx context.Context, actor escrow.Actor, arrangement, module string) (Content, error)
 }
 
 // Content is the bytes of one object.
@@ -67,8 +67,8 @@ func (a *api) objects() {
 	}
 	route(a, op{method: http.MethodGet, path: "/arrangements/{arrangement}/modules/{module}/objects/{name}/size", id: "stat-object",
 		summary: "Whether an object is here already, and how long it is", action: escrow.MakeDeposit},
-		func(ctx context.Context, _ escrow.Actor, in *namePath) (*reply[stored], error) {
-			size, err := a.Objects.Stat(ctx, in.Name)
+		func(ctx context.Context, actor escrow.Actor, in *namePath) (*reply[stored], error) {
+			size, err := a.Objects.Stat(ctx, actor, in.Arrangement, in.Module, in.Name)
 			if err != nil {
 				return nil, err
 			}
@@ -76,8 +76,8 @@ func (a *api) objects() {
 		})
 	route(a, op{method: http.MethodGet, path: "/arrangements/{arrangement}/modules/{module}/state", id: "get-state",
 		summary: "The depositor's own sealed sync state", action: escrow.MakeDeposit},
-		func(ctx context.Context, _ escrow.Actor, in *ModulePath) (*huma.StreamResponse, error) {
-			c, err := a.Objects.State(ctx, in.Arrangement, in.Module)
+		func(ctx context.Context, actor escrow.Actor, in *ModulePath) (*huma.StreamResponse, error) {
+			c, err := a.Objects.State(ctx, actor, in.Arrangement, in.Module)
 			if err != nil {
 				return nil, err
 			}
