@@ -64,7 +64,8 @@ type Config struct {
 	// MaxPack bounds one fetched Git pack, in bytes.
 	MaxPack int64 `yaml:"max_pack"`
 
-	// CheckMemory bounds the tables and caches of one content check, in bytes.
+	// CheckMemory is what one content check plans with, in bytes; the process
+	// takes about twice as much while it checks.
 	CheckMemory int64 `yaml:"check_memory"`
 }
 
@@ -94,7 +95,7 @@ func Default() Config {
 		ScheduleEvery: Duration(30 * time.Second),
 		MaxObject:     64 << 30,
 		MaxPack:       64 << 30,
-		CheckMemory:   160 << 20,
+		CheckMemory:   88 << 20,
 	}
 }
 

@@ -73,7 +73,10 @@ func (m Maker) git(ctx context.Context, base escrow.DepositBase, o git.Options) 
 	memory := memory{objects: m.Objects, identity: m.Identity}
 	defer memory.close()
 	defer func() { broken = memory.broken.Load() }()
-	if follows(base) {
+	if remembers(base) {
+		// A new epoch begins a new chain, since its holders could not open the
+		// old one; what became of the refs is told all the same.
+		o.Full = o.Full || base.Latest.Epoch != base.Epoch.Number
 		if o.Previous, err = memory.state(ctx, base); err != nil {
 			return nil, false, err
 		}
@@ -81,7 +84,7 @@ func (m Maker) git(ctx context.Context, base escrow.DepositBase, o git.Options) 
 			if o.Known, err = memory.known(ctx, base.State.Segments, o.Previous.Format); err != nil {
 				return nil, false, err
 			}
-			o.Full = o.Known == nil // the sets are lost: nothing to check an increment against
+			o.Full = o.Full || o.Known == nil // the sets are lost: nothing to check an increment against
 		}
 	}
 	if o.Known == nil {
@@ -100,10 +103,9 @@ func (m Maker) git(ctx context.Context, base escrow.DepositBase, o git.Options) 
 	return made, false, m.sign(made)
 }
 
-// follows reports whether the next deposit may build on the latest one: a new
-// epoch begins a new chain, since its holders could not open the old one.
-func follows(base escrow.DepositBase) bool {
-	return base.Latest.Number > 0 && base.Latest.Epoch == base.Epoch.Number && base.State.State != "" && base.State.Deposit == base.Latest.Number
+// remembers reports whether what is remembered belongs to the latest deposit.
+func remembers(base escrow.DepositBase) bool {
+	return base.Latest.Number > 0 && base.State.State != "" && base.State.Deposit == base.Latest.Number
 }
 
 func (m Maker) manifest(base escrow.DepositBase, r *git.Result) *evidence.DepositManifest {

@@ -215,11 +215,6 @@ func ascending[T any](list []T, compare func(a, b T) int) (int, bool) {
 	return 0, true
 }
 
-// findRef returns the place of a name in a list sorted by name.
-func findRef(refs []object.Ref, name string) (int, bool) {
-	return slices.BinarySearchFunc(refs, name, func(r object.Ref, n string) int { return strings.Compare(r.Name, n) })
-}
-
 func sharedPrefix(a, b string) int {
 	n := min(len(a), len(b))
 	for i := range n {
