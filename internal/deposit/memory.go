@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"slices"
+	"sync/atomic"
 
 	"filippo.io/age"
 
@@ -23,6 +24,7 @@ type memory struct {
 	identity *age.HybridIdentity
 	segments []*known.Segment // of the chain, once they were asked for
 	open     []blob.Reader
+	broken   atomic.Bool // something that was opened could not be read to its end
 }
 
 func (m *memory) close() {
@@ -38,7 +40,23 @@ func (m *memory) plain(ctx context.Context, name string) (io.ReaderAt, int64, er
 		return nil, 0, err
 	}
 	m.open = append(m.open, r)
-	return seal.OpenAt(r, seal.OpenOptions{Name: "object " + name, Size: r.Size(), SealedTo: []string{m.identity.Recipient().String()}}, m.identity)
+	plain, size, err := seal.OpenAt(r, seal.OpenOptions{Name: "object " + name, Size: r.Size(), SealedTo: []string{m.identity.Recipient().String()}}, m.identity)
+	return watched{plain, &m.broken}, size, err
+}
+
+// watched notes that a read failed, whoever asked and whatever becomes of the
+// error on its way.
+type watched struct {
+	io.ReaderAt
+	failed *atomic.Bool
+}
+
+func (w watched) ReadAt(p []byte, off int64) (int, error) {
+	n, err := w.ReaderAt.ReadAt(p, off)
+	if err != nil && err != io.EOF {
+		w.failed.Store(true)
+	}
+	return n, err
 }
 
 // state reads the last deposit's state. One that is gone or cannot be read
@@ -62,7 +80,8 @@ func (m *memory) state(ctx context.Context, base escrow.DepositBase) (*git.State
 	return s, nil
 }
 
-// known opens the chain's sets of known ids, nil when one of them is lost.
+// known opens the chain's sets of known ids, nil when one of them is lost. A
+// chain without an object, of a source that was empty so far, has none.
 func (m *memory) known(ctx context.Context, names []string, format object.Format) (git.Known, error) {
 	for _, name := range names {
 		r, size, err := m.plain(ctx, name)
@@ -77,9 +96,6 @@ func (m *memory) known(ctx context.Context, names []string, format object.Format
 			return nil, nil
 		}
 		m.segments = append(m.segments, s)
-	}
-	if len(m.segments) == 0 {
-		return nil, nil
 	}
 	return known.NewSet(m.segments...)
 }
