@@ -29,6 +29,8 @@ type Tx interface {
 	Modules(ctx context.Context, arrangement string) ([]escrow.Module, error)
 	PutModule(ctx context.Context, m escrow.Module) error
 	PutCredential(ctx context.Context, c escrow.Credential) error
+	Credentials(ctx context.Context, arrangement, module string) ([]escrow.Credential, error)
+	DeleteCredential(ctx context.Context, arrangement, module string, kind escrow.CredentialKind) error
 	LatestDeposit(ctx context.Context, arrangement, module string) (escrow.Deposit, error)
 	SyncStatuses(ctx context.Context, arrangement string) ([]escrow.SyncStatus, error)
 }
@@ -196,7 +198,10 @@ func statuses(ctx context.Context, tx Tx, arrangement string, list []escrow.Modu
 	return out, nil
 }
 
-// Configure sets where a module's material comes from.
+// Configure sets where a module's material comes from. A source secret was
+// given to one host by those who may give it: when the source moves to another
+// host, or to another way of reaching it, its secrets are forgotten and have
+// to be set again.
 func (r *Registry) Configure(ctx context.Context, actor escrow.Actor, arrangement, module string, s escrow.ModuleSettings) (escrow.ModuleStatus, error) {
 	if err := r.checkSource(s.Source); err != nil {
 		return escrow.ModuleStatus{}, err
@@ -206,6 +211,12 @@ func (r *Registry) Configure(ctx context.Context, actor escrow.Actor, arrangemen
 		m, err := tx.Module(ctx, arrangement, module)
 		if err != nil {
 			return nil, err
+		}
+		forgotten := []string{}
+		if place(m.Source.URL) != place(s.Source.URL) {
+			if forgotten, err = forget(ctx, tx, m); err != nil {
+				return nil, err
+			}
 		}
 		m.Source, m.Every, m.Rebase = s.Source, s.Every, s.Rebase
 		if err := tx.PutModule(ctx, m); err != nil {
@@ -218,9 +229,38 @@ func (r *Registry) Configure(ctx context.Context, actor escrow.Actor, arrangemen
 		out = list[0]
 		return []escrow.Act{{Kind: "module.configured", At: r.now(), Actor: actor.String(), Arrangement: arrangement, Subject: module,
 			Data: map[string]any{"mode": string(s.Source.Mode), "url": s.Source.URL, "lfs": s.Source.LFS, "exclude": s.Source.Exclude,
-				"every": s.Every.String(), "rebase": s.Rebase}}}, nil
+				"every": s.Every.String(), "rebase": s.Rebase, "secrets_forgotten": forgotten}}}, nil
 	})
 	return out, err
+}
+
+// place is what a source's secrets are given to: the way and the host.
+func place(source string) string {
+	u, err := url.Parse(source)
+	if err != nil || u.Host == "" {
+		return "" // a path on this machine takes no secret
+	}
+	return strings.ToLower(u.Scheme + "://" + u.Host)
+}
+
+// forget removes the secrets that would be sent to the source. A webhook
+// secret proves the forge to us and is sent nowhere.
+func forget(ctx context.Context, tx Tx, m escrow.Module) ([]string, error) {
+	list, err := tx.Credentials(ctx, m.Arrangement, m.ID)
+	if err != nil {
+		return nil, err
+	}
+	forgotten := []string{}
+	for _, c := range list {
+		if c.Kind == escrow.WebhookSecret {
+			continue
+		}
+		if err := tx.DeleteCredential(ctx, m.Arrangement, m.ID, c.Kind); err != nil {
+			return nil, err
+		}
+		forgotten = append(forgotten, string(c.Kind))
+	}
+	return forgotten, nil
 }
 
 func (r *Registry) checkSource(s escrow.Source) error {

@@ -2,8 +2,10 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"holdfast/evidence"
@@ -128,8 +130,8 @@ func (y *syncs) endpoint(ctx context.Context, m escrow.Module) (wire.Endpoint, e
 			return err
 		}
 		for _, c := range list {
-			if c.Kind == escrow.WebhookSecret {
-				continue
+			if c.Kind == escrow.WebhookSecret || c.Kind == escrow.DeployKey != strings.HasPrefix(m.Source.URL, "ssh:") {
+				continue // a token is for http, a deploy key for ssh
 			}
 			secret, err := secrets{y.keys.Identity}.open(c)
 			if err != nil {
@@ -185,12 +187,14 @@ func (y *syncs) report(ctx context.Context, arrangement, module, reason string, 
 	return err
 }
 
-// publicText is what may be kept and shown of an error.
+// publicText is what may be kept and shown of an error: what it tells people,
+// without the cause, which is for the log.
 func publicText(err error) string {
-	if escrow.CodeOf(err) == escrow.Internal {
+	e, ok := errors.AsType[*escrow.Error](err)
+	if !ok || e.Code == escrow.Internal {
 		return "internal error; see the server's log"
 	}
-	return err.Error()
+	return e.Message
 }
 
 func (y *syncs) start(ctx context.Context) error { return y.queue.Start(ctx) }
