@@ -53,9 +53,7 @@ func (c *commits) number() error {
 		l.first = append(l.first, uint32(len(l.starts)))
 		for i := range p.graph.Commits {
 			l.starts = append(l.starts, uint32(len(l.parents)))
-			for _, place := range p.graph.ParentsOf(i) {
-				l.parents = append(l.parents, place)
-			}
+			l.parents = append(l.parents, p.graph.ParentsOf(i)...)
 		}
 	}
 	l.starts = append(l.starts, uint32(len(l.parents)))

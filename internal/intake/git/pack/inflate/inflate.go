@@ -32,9 +32,7 @@ type Decoder struct {
 	lens   [maxLit + maxDist]uint8
 	sorted [maxLit]uint16
 
-	fixed     bool // lit and dist hold the fixed codes
-	literals  int
-	distances int
+	fixed bool // lit and dist hold the fixed codes
 }
 
 // table is a decoding table: the first 1<<bits entries are indexed by the
@@ -582,36 +580,3 @@ func advance(code uint32, n uint) uint32 {
 
 // The symbols give an entry without its code: kind, base and, in bits 0-7,
 // the number of extra bits.
-
-func preSymbol(s int) uint32 { return uint32(s) << 16 }
-
-func litSymbol(s int) uint32 {
-	switch {
-	case s < 256:
-		return uint32(s)<<16 | kindLiteral
-	case s == 256:
-		return kindEnd
-	case s < 286:
-		return uint32(lengthBase[s-257])<<16 | uint32(lengthExtra[s-257])
-	}
-	return kindBad
-}
-
-func distSymbol(s int) uint32 {
-	if s < 30 {
-		return uint32(distBase[s])<<16 | uint32(distExtra[s])
-	}
-	return kindBad
-}
-
-// The arrays below are those of RFC 1951, 3.2.5 and 3.2.7; they never change.
-
-var preOrder = [maxPre]uint8{16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15}
-
-var lengthBase = [29]uint16{3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 15, 17, 19, 23, 27, 31, 35, 43, 51, 59, 67, 83, 99, 115, 131, 163, 195, 227, 258}
-
-var lengthExtra = [29]uint8{0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5, 0}
-
-var distBase = [30]uint16{1, 2, 3, 4, 5, 7, 9, 13, 17, 25, 33, 49, 65, 97, 129, 193, 257, 385, 513, 769, 1025, 1537, 2049, 3073, 4097, 6145, 8193, 12289, 16385, 24577}
-
-var distExtra = [30]uint8{0, 0, 0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 8, 9, 9, 10, 10, 11, 11, 12, 12, 13, 13}
