@@ -128,8 +128,8 @@ func (c *caseStatementCmd) Run(ctx context.Context, s *streams) error {
 	if err := writeFiles(c.Out, files); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(s.out, "fetched   statement %s to %s\n", evidence.Digest([]byte(cs.Statement))[:16], c.Out)
-	return err
+	digest := evidence.Digest([]byte(cs.Statement))
+	return s.result(map[string]string{"case": cs.ID, "statement": digest, "written": c.Out}, "fetched   statement %s to %s\n", digest[:16], c.Out)
 }
 
 // shareFiles adds the key manifest and the caller's own sealed share.
@@ -184,15 +184,21 @@ func (c *caseApproveCmd) Run(ctx context.Context, s *streams) error {
 	return printCase(s, out, err)
 }
 
+// maxSigned bounds a signed document, in bytes.
+const maxSigned = 16 << 20
+
 // readSigned reads a document and the signature beside it.
 func readSigned(path string) (client.Signed, error) {
-	document, err := os.ReadFile(path)
+	document, err := readFile(path, maxSigned)
 	if err != nil {
-		return client.Signed{}, escrow.Wrap(err, escrow.Invalid, "%s", path)
+		return client.Signed{}, err
 	}
-	signature, err := os.ReadFile(path + ".sig")
+	signature, err := readFile(path+sigExt, maxKeyFile)
+	if escrow.CodeOf(err) == escrow.Missing {
+		return client.Signed{}, escrow.Errorf(escrow.Missing, "%s has no signature beside it", path).WithHint("put it there as %s%s", filepath.Base(path), sigExt)
+	}
 	if err != nil {
-		return client.Signed{}, escrow.Wrap(err, escrow.Missing, "signature %s.sig", path)
+		return client.Signed{}, err
 	}
 	return client.Signed{Document: string(document), Signature: string(signature)}, nil
 }

@@ -69,28 +69,78 @@ func exitCode(err error) int {
 
 // codeOf finds the code of an error of this program or of a server's answer.
 func codeOf(err error) escrow.Code {
-	if e, ok := errors.AsType[*client.Error](err); ok {
-		return escrow.Code(e.Code)
-	}
-	if errors.Is(err, client.ErrUnreachable) {
-		return escrow.Unavailable
-	}
-	return escrow.CodeOf(err)
+	code, _ := reason(err)
+	return code
 }
 
+// hintOf says what to do next: what the error itself says, or what usually
+// mends an error of its code.
 func hintOf(err error) string {
-	if e, ok := errors.AsType[*client.Error](err); ok {
-		return e.Hint
+	code, hint := reason(err)
+	if hint != "" || errors.Is(err, context.Canceled) {
+		return hint
+	}
+	return usualMend(code)
+}
+
+// reason returns the code and hint of the outermost error that has a code:
+// what wraps a server's answer knows more about it than the answer.
+func reason(err error) (escrow.Code, string) {
+	for e := err; e != nil; e = errors.Unwrap(e) {
+		switch x := e.(type) {
+		case *client.Error:
+			return escrow.Code(x.Code), x.Hint
+		case *escrow.Error:
+			return x.Code, x.Hint
+		}
+	}
+	if e, ok := errors.AsType[*client.Error](err); ok { // within joined errors
+		return escrow.Code(e.Code), e.Hint
 	}
 	if e, ok := errors.AsType[*escrow.Error](err); ok {
-		return e.Hint
+		return e.Code, e.Hint
+	}
+	if errors.Is(err, client.ErrUnreachable) {
+		return escrow.Unavailable, ""
+	}
+	return escrow.CodeOf(err), ""
+}
+
+func usualMend(c escrow.Code) string {
+	switch c {
+	case escrow.Invalid:
+		return "change what the message names and try again"
+	case escrow.Unauthenticated:
+		return "ask the agent of the arrangement for a token"
+	case escrow.Forbidden:
+		return "let the party do it that may"
+	case escrow.NotFound:
+		return "check the id"
+	case escrow.Conflict:
+		return "look at its state, then try again"
+	case escrow.BelowQuorum:
+		return "collect the shares or approvals that are missing"
+	case escrow.WrongKey:
+		return "use the key it is sealed to"
+	case escrow.Damaged:
+		return "bring the data back from another copy; do not go on with these"
+	case escrow.Missing:
+		return "bring it back from another copy"
+	case escrow.Full:
+		return "make room and try again; nothing was acknowledged"
+	case escrow.Unavailable:
+		return "check the address and that the other side runs, or try again later"
 	}
 	return ""
 }
 
 // report prints err and what to do next, and returns the exit code.
 func report(w io.Writer, err error) int {
-	if !errors.Is(err, errFindings) {
+	switch {
+	case errors.Is(err, errFindings):
+	case errors.Is(err, context.Canceled):
+		fmt.Fprintf(w, "holdfast: stopped by a signal\n")
+	default:
 		fmt.Fprintf(w, "holdfast: %v\n", err)
 		if hint := hintOf(err); hint != "" {
 			fmt.Fprintf(w, "  what to do: %s\n", hint)

@@ -103,8 +103,7 @@ func (c *moduleSecretCmd) Run(ctx context.Context, s *streams) error {
 	if err := cl.SetCredential(ctx, c.Arrangement, c.Module, client.Credential{Kind: c.Kind, Secret: string(secret)}); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(s.out, "sealed    %s of module %s\n", c.Kind, c.Module)
-	return err
+	return s.result(map[string]string{"module": c.Module, "sealed": c.Kind}, "sealed    %s of module %s\n", c.Kind, c.Module)
 }
 
 const maxSecretFile = 32 << 10
@@ -154,8 +153,7 @@ func (c *syncCmd) Run(ctx context.Context, s *streams) error {
 		return err
 	}
 	if c.Wait == 0 {
-		_, err = fmt.Fprintf(s.out, "queued    sync of module %s\n", c.Module)
-		return err
+		return s.result(map[string]string{"module": c.Module, "state": "queued"}, "queued    sync of module %s\n", c.Module)
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.Wait)
 	defer cancel()

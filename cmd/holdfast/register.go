@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,9 +21,9 @@ type registerCmd struct {
 }
 
 func (c *registerCmd) Run(ctx context.Context, s *streams) error {
-	source, err := os.ReadFile(c.File)
+	source, err := readText(s, c.File)
 	if err != nil {
-		return escrow.Wrap(err, escrow.Invalid, "%s", c.File)
+		return err
 	}
 	cl, _, err := c.connect(ctx, s)
 	if err != nil {
@@ -34,7 +36,7 @@ func (c *registerCmd) Run(ctx context.Context, s *streams) error {
 	if s.json {
 		return s.printJSON(a)
 	}
-	_, err = fmt.Fprintf(s.out, "registered %s, version %d\n  digest   %s\n", a.ID, a.Version, a.Digest)
+	_, err = fmt.Fprintf(s.out, "registered %s, version %d\n  digest    %s\n", a.ID, a.Version, a.Digest)
 	return err
 }
 
@@ -54,16 +56,23 @@ func (c *contactAddCmd) Run(ctx context.Context, s *streams) error {
 	if err != nil {
 		return err
 	}
+	var pinned []client.Contact
 	for _, f := range c.Files {
-		data, err := os.ReadFile(f)
+		data, err := readFile(f, maxKeyFile)
 		if err != nil {
-			return escrow.Wrap(err, escrow.Invalid, "%s", f)
+			return err
 		}
 		out, err := cl.AddContact(ctx, c.Arrangement, data)
 		if err != nil {
 			return fmt.Errorf("%s: %w", f, err)
 		}
-		fmt.Fprintf(s.out, "pinned    %s/%s %s\n", out.Party, out.Person, evidence.Fingerprint(out.Recipient)[:16])
+		pinned = append(pinned, out)
+		if !s.json {
+			fmt.Fprintf(s.out, "pinned    %s/%s %s\n", out.Party, out.Person, evidence.Fingerprint(out.Recipient)[:16])
+		}
+	}
+	if s.json {
+		return s.printJSON(pinned)
 	}
 	return nil
 }
@@ -163,8 +172,8 @@ func (c *shareFetchCmd) Run(ctx context.Context, s *streams) error {
 	if err := writeFiles(c.Out, files); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(s.out, "fetched   share of %s, epoch %d to %s\n", c.Compartment, epoch, c.Out)
-	return err
+	return s.result(map[string]any{"compartment": c.Compartment, "epoch": epoch, "written": c.Out},
+		"fetched   share of %s, epoch %d to %s\n", c.Compartment, epoch, c.Out)
 }
 
 // shareAcceptCmd hands in an acceptance made with 'holdfast share check'.
@@ -186,8 +195,7 @@ func (c *shareAcceptCmd) Run(ctx context.Context, s *streams) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(s.out, "accepted  epoch %d of %s is %s\n", e.Number, e.Compartment, e.State)
-	return err
+	return s.result(e, "accepted  epoch %d of %s is %s\n", e.Number, e.Compartment, e.State)
 }
 
 // tokenCmd issues and revokes bearer tokens.
@@ -205,16 +213,27 @@ type tokenIssueCmd struct {
 	Out     string `required:"" help:"File to write it to; it is shown nowhere else." type:"path"`
 }
 
-func (c *tokenIssueCmd) Run(ctx context.Context, s *streams) error {
+func (c *tokenIssueCmd) Run(ctx context.Context, s *streams) (err error) {
 	cl, _, err := c.connect(ctx, s)
 	if err != nil {
 		return err
 	}
+	// The file is made first: a token that cannot be kept is not asked for.
 	f, err := os.OpenFile(c.Out, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return escrow.Wrap(err, escrow.Conflict, "%s", c.Out)
+	if errors.Is(err, fs.ErrExist) {
+		return escrow.Errorf(escrow.Conflict, "%s exists already and is not overwritten", c.Out).WithHint("name another file with --out")
 	}
-	defer f.Close()
+	if err != nil {
+		return escrow.Errorf(escrow.Invalid, "%w", err)
+	}
+	defer func() {
+		if cerr := f.Close(); err == nil && cerr != nil {
+			err = escrow.Wrap(cerr, escrow.Full, "%s", c.Out)
+		}
+		if err != nil {
+			_ = os.Remove(c.Out) // an empty file, and the error says why
+		}
+	}()
 	t, err := cl.IssueToken(ctx, c.Arrangement, client.NewToken{Party: c.Party, Person: c.Person, Module: c.Module, ExpiresIn: c.Expires})
 	if err != nil {
 		return err
@@ -223,8 +242,8 @@ func (c *tokenIssueCmd) Run(ctx context.Context, s *streams) error {
 		return escrow.Wrap(err, escrow.Full, "%s", c.Out)
 	}
 	who := strings.TrimSuffix(c.Party+"/"+c.Person, "/")
-	_, err = fmt.Fprintf(s.out, "issued    token %s for %s, valid until %s, in %s\n", t.ID, who, t.ExpiresAt.Format("2006-01-02"), c.Out)
-	return err
+	return s.result(map[string]any{"id": t.ID, "party": c.Party, "person": c.Person, "expires_at": t.ExpiresAt, "written": c.Out},
+		"issued    token %s for %s, valid until %s, in %s\n", t.ID, who, t.ExpiresAt.UTC().Format("2006-01-02 15:04 UTC"), c.Out)
 }
 
 type tokenRevokeCmd struct {
@@ -240,6 +259,5 @@ func (c *tokenRevokeCmd) Run(ctx context.Context, s *streams) error {
 	if err := cl.RevokeToken(ctx, c.Arrangement, c.ID); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(s.out, "revoked   token %s\n", c.ID)
-	return err
+	return s.result(map[string]string{"revoked": c.ID}, "revoked   token %s\n", c.ID)
 }

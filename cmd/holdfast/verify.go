@@ -108,8 +108,8 @@ func (c *verifyCmd) receipt(s *streams) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(s.out, "holds     the deposit is in the ledger of %s, size %d\n", checkpoint.Origin, checkpoint.Size)
-	return err
+	return s.result(map[string]any{"deposit": evidence.Digest(manifest), "origin": checkpoint.Origin, "size": checkpoint.Size},
+		"holds     the deposit is in the ledger of %s, size %d\n", checkpoint.Origin, checkpoint.Size)
 }
 
 func (c *verifyCmd) installation(ctx context.Context, s *streams, pins []evidence.Pin) error {

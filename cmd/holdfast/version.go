@@ -20,6 +20,9 @@ func (versionCmd) Run(s *streams) error {
 			}
 		}
 	}
+	if s.json {
+		return s.printJSON(map[string]string{"version": version, "revision": revision})
+	}
 	_, err := fmt.Fprintf(s.out, "holdfast %s (%s)\n", version, revision)
 	return err
 }

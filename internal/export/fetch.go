@@ -35,12 +35,17 @@ func Fetch(ctx context.Context, c *client.Client, keys Server, w Want) (*Export,
 	if _, err := os.Stat(filepath.Join(w.Dir, indexFile)); err == nil {
 		return nil, escrow.Errorf(escrow.Conflict, "%s is a finished export", w.Dir).WithHint("name a new directory")
 	}
+	_, err := os.Lstat(w.Dir)
+	made := errors.Is(err, fs.ErrNotExist)
 	if err := os.MkdirAll(filepath.Join(w.Dir, objectsDir), 0o700); err != nil {
-		return nil, escrow.Wrap(err, escrow.Invalid, "%s", w.Dir)
+		return nil, escrow.Errorf(escrow.Invalid, "%w", err)
 	}
 	steps := []func() error{f.agreement, f.contacts, f.deposits, f.ledger, f.objects, f.guide, f.writeIndex}
 	for _, step := range steps {
 		if err := step(); err != nil {
+			if made && f.stored == 0 { // nothing that a repetition would be spared
+				_ = os.RemoveAll(w.Dir) // what is left is no export, and a repetition goes on with it
+			}
 			return nil, err
 		}
 	}
@@ -54,6 +59,7 @@ type fetcher struct {
 	index  Index
 	list   []client.Deposit
 	open   []OpenDeposit
+	stored int // objects
 }
 
 func (f *fetcher) write(path string, data []byte) error {
@@ -265,6 +271,7 @@ func (f *fetcher) objects() error {
 func (f *fetcher) object(o evidence.ObjectEntry) (err error) {
 	final := filepath.Join(f.want.Dir, ObjectPath(o.Name))
 	if (&Export{Dir: f.want.Dir}).CheckObject(o) == nil {
+		f.stored++
 		return nil
 	}
 	body, err := f.client.Object(f.ctx, f.want.Arrangement, o.Name)
@@ -289,6 +296,7 @@ func (f *fetcher) object(o evidence.ObjectEntry) (err error) {
 	if got := hex.EncodeToString(h.Sum(nil)); n != o.Size || got != o.Name {
 		return escrow.Errorf(escrow.Damaged, "the server sent %d bytes with digest %s as object %s of %d bytes", n, got, o.Name, o.Size)
 	}
+	f.stored++
 	return os.Rename(tmp.Name(), final)
 }
 
