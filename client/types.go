@@ -134,6 +134,7 @@ type OpenCase struct {
 	Event       string `json:"event" maxLength:"128"`
 	Stage       string `json:"stage" maxLength:"128"`
 	Compartment string `json:"compartment,omitempty" maxLength:"128" doc:"needed when the stage opens more than one"`
+	Epoch       int    `json:"epoch,omitempty" minimum:"0" doc:"of the compartment; default the newest under which something was deposited"`
 	Reason      string `json:"reason" minLength:"1" maxLength:"4000"`
 }
 

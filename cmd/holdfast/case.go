@@ -28,6 +28,7 @@ type caseOpenCmd struct {
 	Event       string `required:"" help:"Event of the agreement."`
 	Stage       string `required:"" help:"Stage of the agreement."`
 	Compartment string `help:"Compartment, when the stage opens more than one."`
+	Epoch       int    `help:"Epoch of the compartment (default: the newest under which something was deposited)."`
 	Reason      string `required:"" help:"What happened, for the record."`
 }
 
@@ -36,7 +37,7 @@ func (c *caseOpenCmd) Run(ctx context.Context, s *streams) error {
 	if err != nil {
 		return err
 	}
-	out, err := cl.OpenCase(ctx, c.Arrangement, client.OpenCase{Event: c.Event, Stage: c.Stage, Compartment: c.Compartment, Reason: c.Reason})
+	out, err := cl.OpenCase(ctx, c.Arrangement, client.OpenCase{Event: c.Event, Stage: c.Stage, Compartment: c.Compartment, Epoch: c.Epoch, Reason: c.Reason})
 	return printCase(s, out, err)
 }
 

@@ -38,7 +38,7 @@ type Case struct {
 	Statement   []byte // canonical JSON, see evidence.ApprovalStatement; nil before approving
 	OpenedAt    time.Time
 	NoticedAt   time.Time
-	ContestEnds time.Time
+	ContestEnds time.Time // zero before the notice, and when there is no contest period
 	InForceAt   time.Time
 	EndedAt     time.Time
 }
@@ -48,6 +48,7 @@ type Claim struct {
 	Event       string
 	Stage       string
 	Compartment string // needed when the stage opens more than one
+	Epoch       int    // of the compartment; 0: the newest under which something was deposited
 	Reason      string
 }
 
@@ -82,6 +83,13 @@ const (
 	EventAssume         CaseEvent = "assume"
 	EventClose          CaseEvent = "close"
 )
+
+// ByHand reports whether somebody may report the event as such. The others
+// follow from what was done: a notice recorded, a statement fixed, a quorum of
+// approvals counted.
+func (e CaseEvent) ByHand() bool {
+	return e != EventNotice && e != EventRequestApprove && e != EventQuorum
+}
 
 // Next returns the state a case in state s is in after event at now, or a
 // Conflict error that says which events are possible. contestEnds is the end

@@ -125,6 +125,13 @@ type DepositRef struct {
 	Number      int
 }
 
+// DepositSpan is the range of one module's deposits under one epoch.
+type DepositSpan struct {
+	Module   string
+	Epoch    int
+	From, To int
+}
+
 // DepositBase is what the next deposit of a module builds on, read at one
 // moment.
 type DepositBase struct {

@@ -144,10 +144,8 @@ func (k *Keyring) Publish(ctx context.Context, actor escrow.Actor, arrangement s
 		if err != nil {
 			return nil, err
 		}
-		if m.Previous != "" {
-			if err := continues(former, m); err != nil {
-				return nil, err
-			}
+		if err := continues(former, m); err != nil {
+			return nil, err
 		}
 		acts, err := succeed(ctx, tx, former, epoch, now)
 		if err != nil {
@@ -168,18 +166,29 @@ func (k *Keyring) Publish(ctx context.Context, actor escrow.Actor, arrangement s
 	return epoch, err
 }
 
-// continues checks that a resharing hands on the very secret of the set it
-// names: the recipient and the commitments to the secret stay the same.
+// continues checks whose secret a new epoch lives by. A resharing hands on the
+// very secret of the set it names: the recipient and the commitments stay the
+// same. Only the active set can be handed on, for what ended may be known to
+// whoever it was released to; and a fresh dealing has a fresh identity.
 func continues(former []escrow.Epoch, m *evidence.KeyManifest) error {
 	for _, f := range former {
-		if f.Set != m.Previous {
+		switch {
+		case m.Previous == "" && f.Recipient != "" && f.Recipient == m.Recipient:
+			return escrow.Errorf(escrow.Conflict, "the release identity is that of %s already", epochName(f)).WithHint("deal a fresh one")
+		case m.Previous == "" || f.Set != m.Previous:
 			continue
+		case f.State != escrow.EpochActive:
+			return escrow.Errorf(escrow.Conflict, "%s is %s, so its key cannot be handed on", epochName(f), f.State).
+				WithHint("deal a fresh key and deposit again")
 		}
 		old, err := evidence.ParseKeyManifest(f.Manifest)
 		if err != nil {
 			return fmt.Errorf("stored key manifest of %s: %w", epochName(f), err)
 		}
 		return seal.CheckSuccessor(old, m)
+	}
+	if m.Previous == "" {
+		return nil
 	}
 	return escrow.Errorf(escrow.Conflict, "compartment %s has no set %.16s… to reshare", m.Compartment, m.Previous)
 }
@@ -193,22 +202,29 @@ func succeed(ctx context.Context, tx Tx, former []escrow.Epoch, e escrow.Epoch, 
 	}
 	var acts []escrow.Act
 	for _, f := range former {
+		var ended []escrow.Act
+		var err error
 		switch {
 		case f.State == escrow.EpochDealt:
-			f.State, f.EndReason = escrow.EpochAbandoned, "a later epoch was dealt"
+			ended, err = end(ctx, tx, f, escrow.EpochAbandoned, "a later epoch was dealt", now)
 		case f.State == escrow.EpochActive && e.State == escrow.EpochActive:
-			f.State, f.EndReason = escrow.EpochEnded, "rotated"
-		default:
-			continue
+			ended, err = end(ctx, tx, f, escrow.EpochEnded, "rotated", now)
 		}
-		f.EndedAt = now
-		if err := tx.PutEpoch(ctx, f); err != nil {
+		if err != nil {
 			return nil, err
 		}
-		acts = append(acts, escrow.Act{Kind: "epoch.ended", At: now, Actor: "server", Arrangement: f.Arrangement, Subject: epochName(f),
-			Data: map[string]string{"reason": f.EndReason}})
+		acts = append(acts, ended...)
 	}
 	return acts, nil
+}
+
+func end(ctx context.Context, tx Tx, e escrow.Epoch, state escrow.EpochState, reason string, now time.Time) ([]escrow.Act, error) {
+	e.State, e.EndedAt, e.EndReason = state, now, reason
+	if err := tx.PutEpoch(ctx, e); err != nil {
+		return nil, err
+	}
+	return []escrow.Act{{Kind: "epoch.ended", At: now, Actor: "server", Arrangement: e.Arrangement, Subject: epochName(e),
+		Data: map[string]string{"reason": reason}}}, nil
 }
 
 func epochName(e escrow.Epoch) string { return fmt.Sprintf("%s#%d", e.Compartment, e.Number) }
@@ -404,12 +420,11 @@ func activate(ctx context.Context, tx Tx, all []escrow.Epoch, e *escrow.Epoch, n
 		if f.State != escrow.EpochActive || f.Number == e.Number {
 			continue
 		}
-		f.State, f.EndedAt, f.EndReason = escrow.EpochEnded, now, "rotated"
-		if err := tx.PutEpoch(ctx, f); err != nil {
+		ended, err := end(ctx, tx, f, escrow.EpochEnded, "rotated", now)
+		if err != nil {
 			return nil, err
 		}
-		acts = append(acts, escrow.Act{Kind: "epoch.ended", At: now, Actor: "server", Arrangement: f.Arrangement, Subject: epochName(f),
-			Data: map[string]string{"reason": f.EndReason}})
+		acts = append(acts, ended...)
 	}
 	e.State, e.ActivatedAt = escrow.EpochActive, now
 	if err := tx.PutEpoch(ctx, *e); err != nil {

@@ -16,6 +16,10 @@ import (
 // in time. With the approval that completes the quorum the case is in force
 // and the epoch ends, in the same transaction: a combined identity opens
 // everything of its epoch, so what is deposited later goes to a fresh one.
+//
+// Further approvals are taken while the case is in force: what is inside an
+// approval only its recipients can see, and one that holds nothing must not
+// keep them from what was released.
 func (r *Releases) Approve(ctx context.Context, actor escrow.Actor, arrangement, id string, document, signature []byte) (escrow.CaseStatus, error) {
 	doc, err := evidence.ParseApproval(document)
 	if err != nil {
@@ -31,7 +35,7 @@ func (r *Releases) Approve(ctx context.Context, actor escrow.Actor, arrangement,
 		if err != nil {
 			return nil, err
 		}
-		if c.State != escrow.CaseApproving {
+		if c.State != escrow.CaseApproving && c.State != escrow.CaseInForce {
 			return nil, escrow.Errorf(escrow.Conflict, "case %s is %s and takes no approvals", c.ID, c.State)
 		}
 		given, err := tx.Approvals(ctx, arrangement, id)
@@ -41,7 +45,7 @@ func (r *Releases) Approve(ctx context.Context, actor escrow.Actor, arrangement,
 		if slices.ContainsFunc(given, func(g escrow.Approval) bool { return g.Trustee == doc.Trustee && g.Person == doc.Person }) {
 			return nil, escrow.Errorf(escrow.Conflict, "%s/%s has approved case %s already", doc.Trustee, doc.Person, c.ID)
 		}
-		epoch, m, err := manifestOf(ctx, tx, &c)
+		_, m, err := manifestOf(ctx, tx, &c)
 		if err != nil {
 			return nil, err
 		}
@@ -63,8 +67,8 @@ func (r *Releases) Approve(ctx context.Context, actor escrow.Actor, arrangement,
 		}
 		acts := []escrow.Act{act(c, "case.approved", actor, now, map[string]any{"trustee": doc.Trustee, "person": doc.Person,
 			"statement": doc.Statement, "approval": evidence.Digest(document), "quorum": status.String()})}
-		if status.Reached {
-			more, err := inForce(ctx, tx, &c, epoch, status, now)
+		if status.Reached && c.State == escrow.CaseApproving {
+			more, err := inForce(ctx, tx, &c, status, now)
 			if err != nil {
 				return nil, err
 			}
@@ -85,7 +89,7 @@ func tally(m *evidence.KeyManifest, s *evidence.ApprovalStatement, approvals []e
 	return seal.Quorum(m, s, signed)
 }
 
-func inForce(ctx context.Context, tx Tx, c *escrow.Case, epoch escrow.Epoch, status seal.Status, now time.Time) ([]escrow.Act, error) {
+func inForce(ctx context.Context, tx Tx, c *escrow.Case, status seal.Status, now time.Time) ([]escrow.Act, error) {
 	if err := step(c, escrow.EventQuorum, now); err != nil {
 		return nil, err
 	}
@@ -95,15 +99,37 @@ func inForce(ctx context.Context, tx Tx, c *escrow.Case, epoch escrow.Epoch, sta
 	}
 	acts := []escrow.Act{{Kind: "case.in_force", At: now, Actor: "server", Arrangement: c.Arrangement, Subject: c.ID,
 		Data: map[string]any{"statement": evidence.Digest(c.Statement), "quorum": status.String(), "recipients": c.Recipients}}}
-	if epoch.State != escrow.EpochActive {
-		return acts, nil
-	}
-	epoch.State, epoch.EndedAt, epoch.EndReason = escrow.EpochEnded, now, "released by "+c.ID
-	if err := tx.PutEpoch(ctx, epoch); err != nil {
+	more, err := endIdentity(ctx, tx, c, now)
+	return append(acts, more...), err
+}
+
+// endIdentity ends every epoch that lives by the released identity, also one
+// to which it was reshared since the statement was fixed: nothing more may be
+// sealed to a key that somebody holds whole.
+func endIdentity(ctx context.Context, tx Tx, c *escrow.Case, now time.Time) ([]escrow.Act, error) {
+	epochs, err := tx.Epochs(ctx, c.Arrangement, c.Compartment)
+	if err != nil {
 		return nil, err
 	}
-	return append(acts, escrow.Act{Kind: "epoch.ended", At: now, Actor: "server", Arrangement: c.Arrangement,
-		Subject: fmt.Sprintf("%s#%d", epoch.Compartment, epoch.Number), Data: map[string]string{"reason": epoch.EndReason}}), nil
+	at := slices.IndexFunc(epochs, func(e escrow.Epoch) bool { return e.Number == c.Epoch })
+	if at < 0 {
+		return nil, fmt.Errorf("case %s: compartment %s has no epoch %d", c.ID, c.Compartment, c.Epoch)
+	}
+	released := epochs[at]
+	var acts []escrow.Act
+	for _, e := range epochs {
+		next := map[escrow.EpochState]escrow.EpochState{escrow.EpochActive: escrow.EpochEnded, escrow.EpochDealt: escrow.EpochAbandoned}[e.State]
+		if next == "" || !sameIdentity(e, released) {
+			continue
+		}
+		e.State, e.EndedAt, e.EndReason = next, now, "released by "+c.ID
+		if err := tx.PutEpoch(ctx, e); err != nil {
+			return nil, err
+		}
+		acts = append(acts, escrow.Act{Kind: "epoch.ended", At: now, Actor: "server", Arrangement: c.Arrangement,
+			Subject: fmt.Sprintf("%s#%d", e.Compartment, e.Number), Data: map[string]string{"reason": e.EndReason}})
+	}
+	return acts, nil
 }
 
 func caseStatus(c escrow.Case, status seal.Status) escrow.CaseStatus {

@@ -22,7 +22,7 @@ import (
 // Tx is the state a case works on.
 type Tx interface {
 	Arrangement(ctx context.Context, id string) (escrow.Arrangement, error)
-	Modules(ctx context.Context, arrangement string) ([]escrow.Module, error)
+	DepositSpans(ctx context.Context, arrangement, compartment string) ([]escrow.DepositSpan, error)
 	Deposits(ctx context.Context, arrangement, module string) ([]escrow.Deposit, error)
 	Epochs(ctx context.Context, arrangement, compartment string) ([]escrow.Epoch, error)
 	PutEpoch(ctx context.Context, e escrow.Epoch) error
@@ -40,6 +40,9 @@ type Terms interface {
 	// when a claim made now can be contested, or an error with code NotFound
 	// or Invalid that names what the agreement has.
 	Stage(source []byte, claim escrow.Claim, claimant escrow.Actor, now time.Time) (Stage, error)
+
+	// Parties returns the parties of the agreement.
+	Parties(source []byte) ([]escrow.Party, error)
 }
 
 // Stage is one stage of a release as the agreement has it.
@@ -84,12 +87,12 @@ func (r *Releases) Open(ctx context.Context, actor escrow.Actor, arrangement str
 		if err != nil {
 			return nil, err
 		}
-		epoch, err := activeEpoch(ctx, tx, arrangement, compartment)
+		epoch, err := epochFor(ctx, tx, arrangement, compartment, req.Epoch)
 		if err != nil {
 			return nil, err
 		}
 		c = escrow.Case{Arrangement: arrangement, ID: "case-" + id, Event: req.Event, Stage: req.Stage, Claimant: actor.Party, Reason: req.Reason,
-			Compartment: compartment, Epoch: epoch.Number, Recipients: stage.Recipients, State: escrow.CaseOpened, OpenedAt: now, ContestEnds: stage.ContestEnds}
+			Compartment: compartment, Epoch: epoch.Number, Recipients: stage.Recipients, State: escrow.CaseOpened, OpenedAt: now}
 		if err := tx.PutCase(ctx, c); err != nil {
 			return nil, err
 		}
@@ -112,37 +115,89 @@ func choose(opens []string, req escrow.Claim) (string, error) {
 	return "", escrow.Errorf(escrow.Invalid, "stage %q opens %v; name one of them as the compartment", req.Stage, opens)
 }
 
-func activeEpoch(ctx context.Context, tx Tx, arrangement, compartment string) (escrow.Epoch, error) {
+// epochFor finds the epoch a claim is about: the one it names, or the newest
+// under which something was deposited. It may have ended: what was deposited
+// before a rotation, or before a release to somebody else, can be released
+// like what is deposited now.
+func epochFor(ctx context.Context, tx Tx, arrangement, compartment string, wanted int) (escrow.Epoch, error) {
 	list, err := tx.Epochs(ctx, arrangement, compartment)
 	if err != nil {
 		return escrow.Epoch{}, err
 	}
-	for _, e := range list {
-		if e.State == escrow.EpochActive {
-			return e, nil
-		}
+	spans, err := tx.DepositSpans(ctx, arrangement, compartment)
+	if err != nil {
+		return escrow.Epoch{}, err
 	}
-	return escrow.Epoch{}, escrow.Errorf(escrow.Conflict, "compartment %s has no active epoch", compartment).
-		WithHint("deposits were never sealed to it, or it was released and nothing has been deposited since")
+	for _, e := range slices.Backward(list) {
+		if e.State != escrow.EpochActive && e.State != escrow.EpochEnded || wanted != 0 && e.Number != wanted {
+			continue
+		}
+		if len(heldUnder(list, spans, e)) == 0 {
+			continue
+		}
+		m, err := evidence.ParseKeyManifest(e.Manifest)
+		if err != nil {
+			return escrow.Epoch{}, fmt.Errorf("stored key manifest of %s#%d: %w", compartment, e.Number, err)
+		}
+		if m.Kind == evidence.DirectKind {
+			return escrow.Epoch{}, escrow.Errorf(escrow.Invalid, "compartment %s is opened on demand by %s: there is nothing to release", compartment, m.Recipients[0].Party).
+				WithHint("its holder exports and opens it without a case")
+		}
+		return e, nil
+	}
+	if wanted != 0 {
+		return escrow.Epoch{}, escrow.Errorf(escrow.Conflict, "nothing was deposited under epoch %d of %s", wanted, compartment)
+	}
+	return escrow.Epoch{}, escrow.Errorf(escrow.Conflict, "nothing was deposited in compartment %s: there is nothing to release", compartment)
 }
 
-// Notice records that a party was told.
+// Notice records that a party was told. A case is noticed when the supplier
+// was, or the curator who stands in its place; the contest period runs from
+// then on, and no shorter because the notice came late.
 func (r *Releases) Notice(ctx context.Context, actor escrow.Actor, arrangement, id, to, channel, text string) (escrow.Case, error) {
-	return r.change(ctx, actor, arrangement, id, func(_ Tx, c *escrow.Case, now time.Time) (string, any, error) {
-		data := map[string]string{"to": to, "channel": channel, "text": text}
-		if c.State != escrow.CaseOpened { // more parties can be told later
-			if c.State.Ended() {
-				return "", nil, escrow.Errorf(escrow.Conflict, "case %s is %s", c.ID, c.State)
-			}
-			return "case.noticed", data, nil
+	return r.change(ctx, actor, arrangement, id, func(tx Tx, c *escrow.Case, now time.Time) (string, any, error) {
+		if c.State.Ended() {
+			return "", nil, escrow.Errorf(escrow.Conflict, "case %s is %s", c.ID, c.State)
 		}
-		c.NoticedAt = now
+		a, err := tx.Arrangement(ctx, arrangement)
+		if err != nil {
+			return "", nil, err
+		}
+		role, err := r.roleOf(a.Source, to)
+		if err != nil {
+			return "", nil, err
+		}
+		data := map[string]string{"to": to, "channel": channel, "text": text}
+		if c.State != escrow.CaseOpened || role != escrow.Supplier && role != escrow.Curator {
+			return "case.noticed", data, nil // others are told too, and again
+		}
+		stage, err := r.terms.Stage(a.Source, escrow.Claim{Event: c.Event, Stage: c.Stage, Compartment: c.Compartment}, escrow.Actor{Party: c.Claimant}, now)
+		if err != nil {
+			return "", nil, err
+		}
+		c.NoticedAt, c.ContestEnds = now, stage.ContestEnds
 		return "case.noticed", data, step(c, escrow.EventNotice, now)
 	})
 }
 
+func (r *Releases) roleOf(source []byte, party string) (escrow.Role, error) {
+	parties, err := r.terms.Parties(source)
+	if err != nil {
+		return "", err
+	}
+	for _, p := range parties {
+		if p.ID == party {
+			return p.Role, nil
+		}
+	}
+	return "", escrow.Errorf(escrow.Invalid, "the agreement has no party %q to tell", party)
+}
+
 // Step moves the case on by one event of the procedure.
 func (r *Releases) Step(ctx context.Context, actor escrow.Actor, arrangement, id string, event escrow.CaseEvent, reason string) (escrow.Case, error) {
+	if !event.ByHand() {
+		return escrow.Case{}, escrow.Errorf(escrow.Invalid, "%q cannot be said: it follows from what was done", event)
+	}
 	return r.change(ctx, actor, arrangement, id, func(_ Tx, c *escrow.Case, now time.Time) (string, any, error) {
 		from := c.State
 		if err := step(c, event, now); err != nil {
@@ -206,9 +261,15 @@ func (r *Releases) statement(ctx context.Context, tx Tx, c *escrow.Case, purpose
 		return nil, escrow.Errorf(escrow.Conflict, "the key manifest of %s pins nobody of %v", c.Compartment, c.Recipients).
 			WithHint("a release can only open for people pinned at the ceremony; deal a new epoch that names them")
 	}
-	if s.Deposits, err = heldUnder(ctx, tx, c.Arrangement, epoch); err != nil {
+	epochs, err := tx.Epochs(ctx, c.Arrangement, c.Compartment)
+	if err != nil {
 		return nil, err
 	}
+	spans, err := tx.DepositSpans(ctx, c.Arrangement, c.Compartment)
+	if err != nil {
+		return nil, err
+	}
+	s.Deposits = heldUnder(epochs, spans, epoch)
 	body, err := s.Bytes()
 	if err != nil {
 		return nil, escrow.Errorf(escrow.Invalid, "%w", err)
@@ -218,50 +279,30 @@ func (r *Releases) statement(ctx context.Context, tx Tx, c *escrow.Case, purpose
 
 // heldUnder lists what the release identity of epoch opens: for every module
 // the deposits sealed to that same identity, also those of an epoch whose
-// shares were redistributed since.
-func heldUnder(ctx context.Context, tx Tx, arrangement string, epoch escrow.Epoch) ([]evidence.DepositRange, error) {
-	epochs, err := tx.Epochs(ctx, arrangement, epoch.Compartment)
-	if err != nil {
-		return nil, err
-	}
+// shares were redistributed since. spans are in the order of the modules.
+func heldUnder(epochs []escrow.Epoch, spans []escrow.DepositSpan, epoch escrow.Epoch) []evidence.DepositRange {
 	same := map[int]bool{}
 	for _, e := range epochs {
-		same[e.Number] = e.Recipient == epoch.Recipient
+		same[e.Number] = sameIdentity(e, epoch)
 	}
-	modules, err := tx.Modules(ctx, arrangement)
-	if err != nil {
-		return nil, err
-	}
-	slices.SortFunc(modules, func(a, b escrow.Module) int {
-		if a.ID < b.ID {
-			return -1
-		}
-		return 1
-	})
 	var out []evidence.DepositRange
-	for _, m := range modules {
-		deposits, err := tx.Deposits(ctx, arrangement, m.ID)
-		if err != nil {
-			return nil, err
+	for _, s := range spans {
+		if !same[s.Epoch] {
+			continue
 		}
-		span := evidence.DepositRange{Module: m.ID}
-		for _, d := range deposits {
-			if d.Compartment != epoch.Compartment || !same[d.Epoch] {
-				continue
-			}
-			if span.From == 0 {
-				span.From = d.Number
-			}
-			span.To = d.Number
+		if last := len(out) - 1; last >= 0 && out[last].Module == s.Module {
+			out[last].From, out[last].To = min(out[last].From, s.From), max(out[last].To, s.To)
+			continue
 		}
-		if span.From > 0 {
-			out = append(out, span)
-		}
+		out = append(out, evidence.DepositRange{Module: s.Module, From: s.From, To: s.To})
 	}
-	if len(out) == 0 {
-		return nil, escrow.Errorf(escrow.Conflict, "nothing was deposited under epoch %d of %s", epoch.Number, epoch.Compartment)
-	}
-	return out, nil
+	return out
+}
+
+// sameIdentity reports whether two epochs of a compartment share one release
+// identity, as they do after a resharing.
+func sameIdentity(a, b escrow.Epoch) bool {
+	return a.Number == b.Number || a.Recipient != "" && a.Recipient == b.Recipient
 }
 
 func manifestOf(ctx context.Context, tx Tx, c *escrow.Case) (escrow.Epoch, *evidence.KeyManifest, error) {

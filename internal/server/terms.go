@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -62,6 +63,13 @@ func (terms) Stage(source []byte, claim escrow.Claim, claimant escrow.Actor, now
 	if err != nil {
 		return release.Stage{}, err
 	}
+	for _, instance := range []string{ev.Instance, s.Instance} {
+		if claimant.Role == escrow.Beneficiary && instance != "" && ownerOf(parsed, instance) != claimant.Party {
+			// In the words for what is not there: who else there is, is not
+			// this beneficiary's business.
+			return release.Stage{}, escrow.Errorf(escrow.NotFound, "the agreement has no event %q with stage %q for %s", claim.Event, claim.Stage, claimant.Party)
+		}
+	}
 	out := release.Stage{Opens: s.Opens, Recipients: s.To}
 	if s.ToClaimant && !slices.Contains(out.Recipients, claimant.Party) {
 		out.Recipients = append(slices.Clone(out.Recipients), claimant.Party)
@@ -74,6 +82,24 @@ func (terms) Stage(source []byte, claim escrow.Claim, claimant escrow.Actor, now
 		out.ContestEnds = parsed.Deadline(now, contest)
 	}
 	return out, nil
+}
+
+// Parties implements release.Terms.
+func (terms) Parties(source []byte) ([]escrow.Party, error) {
+	e, err := expand(source)
+	if err != nil {
+		return nil, err
+	}
+	return e.Parties, nil
+}
+
+// ownerOf is the party an instance belongs to: a beneficiary, or the holder of
+// a licence.
+func ownerOf(a *agreement.Agreement, instance string) string {
+	if l := a.Licence(instance); l != nil {
+		return l.Licensee
+	}
+	return instance
 }
 
 // stageFor finds the stage the event leads to. Where it is written for each
@@ -91,17 +117,27 @@ func stageFor(e *agreement.Expanded, ev *agreement.EventInstance, stage, claiman
 	}
 	switch len(own) {
 	case 0:
-		return nil, escrow.Errorf(escrow.Invalid, "event %q leads to the stages %s, not to %q", ev.ID, strings.Join(ev.Stages, ", "), stage)
+		return nil, escrow.Errorf(escrow.Invalid, "event %q leads to the stages %s, not to %q", ev.ID, stageNames(e, ev.Stages), stage)
 	case 1:
 		return own[0], nil
 	}
 	return nil, escrow.Errorf(escrow.Invalid, "stage %q opens for %s in %d ways; name one of %s", stage, claimant, len(own), strings.Join(ev.Stages, ", "))
 }
 
+// eventNames and stageNames list what an agreement has, each once and not per
+// instance: one beneficiary does not learn of another.
 func eventNames(e *agreement.Expanded) string {
 	var names []string
 	for _, ev := range e.Events {
-		names = append(names, ev.ID)
+		names = append(names, cmp.Or(ev.Event, ev.ID))
 	}
-	return strings.Join(names, ", ")
+	return strings.Join(slices.Compact(names), ", ")
+}
+
+func stageNames(e *agreement.Expanded, ids []string) string {
+	var names []string
+	for _, id := range ids {
+		names = append(names, cmp.Or(e.Stage(id).Stage, id))
+	}
+	return strings.Join(slices.Compact(names), ", ")
 }

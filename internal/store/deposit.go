@@ -124,6 +124,16 @@ func (t *Tx) DepositChain(ctx context.Context, arrangement, module string, numbe
 	return chain, nil
 }
 
+// DepositSpans tells which deposits of a compartment's modules were sealed to
+// which epoch, by module and epoch.
+func (t *Tx) DepositSpans(ctx context.Context, arrangement, compartment string) ([]escrow.DepositSpan, error) {
+	scan := func(s scanner) (d escrow.DepositSpan, err error) {
+		return d, s.Scan(&d.Module, &d.Epoch, &d.From, &d.To)
+	}
+	return many(ctx, t, scan, `SELECT module, epoch, MIN(number), MAX(number) FROM deposit
+		WHERE arrangement = $1 AND compartment = $2 GROUP BY module, epoch ORDER BY module, epoch`, arrangement, compartment)
+}
+
 // DepositsWithObject returns the deposits of an arrangement that hold an
 // object, by module and number and without their objects; none means that the
 // object is not the arrangement's business.

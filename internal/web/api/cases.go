@@ -37,7 +37,7 @@ func (a *api) cases() {
 		action: escrow.OpenCase, status: http.StatusCreated},
 		func(ctx context.Context, actor escrow.Actor, in *openInput) (*reply[client.Case], error) {
 			b := in.Body
-			c, err := a.Cases.Open(ctx, actor, in.Arrangement, escrow.Claim{Event: b.Event, Stage: b.Stage, Compartment: b.Compartment, Reason: b.Reason})
+			c, err := a.Cases.Open(ctx, actor, in.Arrangement, escrow.Claim{Event: b.Event, Stage: b.Stage, Compartment: b.Compartment, Epoch: b.Epoch, Reason: b.Reason})
 			return caseReply(c, err)
 		})
 	route(a, op{method: http.MethodGet, path: "/arrangements/{arrangement}/cases", id: "list-cases", summary: "The cases of an arrangement", action: escrow.ReadCase},
