@@ -18,7 +18,6 @@ func ParseHead(data []byte, hashSize int) (Head, error) {
 var (
 	DeltaSizes = deltaSizes
 	ApplyDelta = applyDelta
-	ParseLFS   = parseLFS
 	Modules    = parseModules
 	Nul        = nul
 )

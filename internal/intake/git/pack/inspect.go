@@ -5,9 +5,10 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
-	"math"
 	"strconv"
 	"strings"
+
+	"holdfast/internal/intake/git/lfs/pointer"
 )
 
 // inspector hashes objects and takes note of what they name. Each goroutine
@@ -46,9 +47,8 @@ func (r *recentID) is(raw []byte) bool {
 const (
 	recentIDs = 1 << 13
 
-	maxModules    = 64 << 10 // bytes of a .gitmodules file that are looked at
-	maxLinksKept  = 4 * MaxListed
-	maxLFSPointer = 1024
+	maxModules   = 64 << 10 // bytes of a .gitmodules file that are looked at
+	maxLinksKept = 4 * MaxListed
 )
 
 type lfsFound struct {
@@ -174,11 +174,12 @@ func (in *inspector) blob(i int, id uint32, content []byte) {
 	if len(content) > maxModules {
 		return
 	}
-	if len(content) < maxLFSPointer {
-		if oid, size, ok := parseLFS(content); ok {
-			in.lfs = append(in.lfs, lfsFound{oid, size, id})
-			return
+	if p, err := pointer.Parse(content); err == nil {
+		found := lfsFound{size: p.Size, blob: id}
+		if _, err := hex.Decode(found.oid[:], []byte(p.OID)); err == nil {
+			in.lfs = append(in.lfs, found)
 		}
+		return
 	}
 	if bytes.Contains(content, []byte("[submodule ")) {
 		for path, url := range parseModules(content) {
@@ -205,34 +206,6 @@ func (in *inspector) warner(id uint32) func(string) {
 			in.warnings = append(in.warnings, Warning{mustOID(in.c.opts.Format, in.c.table.lockedBytes(id)), text})
 		}
 	}
-}
-
-// parseLFS reads a Git LFS pointer file. Like git-lfs it takes the three
-// lines it needs and does not mind others between them.
-func parseLFS(content []byte) (oid [32]byte, size int64, ok bool) {
-	if !bytes.HasPrefix(content, []byte("version https://git-lfs.github.com/spec/v1")) &&
-		!bytes.HasPrefix(content, []byte("version https://hawser.github.com/spec/v1")) {
-		return oid, 0, false
-	}
-	text := string(content)
-	haveOID, haveSize := false, false
-	for line := range strings.Lines(text) {
-		line = strings.TrimRight(line, "\r\n")
-		if digits, found := strings.CutPrefix(line, "oid sha256:"); found && len(digits) == 64 && !haveOID {
-			if _, err := hex.Decode(oid[:], []byte(digits)); err != nil {
-				return oid, 0, false
-			}
-			haveOID = true
-		}
-		if digits, found := strings.CutPrefix(line, "size "); found && !haveSize {
-			n, err := strconv.ParseUint(digits, 10, 63)
-			if err != nil || n > math.MaxInt64 {
-				return oid, 0, false
-			}
-			size, haveSize = int64(n), true
-		}
-	}
-	return oid, size, haveOID && haveSize
 }
 
 // parseModules reads path and url of each section of a .gitmodules file. It
