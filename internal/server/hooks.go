@@ -1,7 +1,6 @@
 package server
 
 import (
-	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -11,7 +10,6 @@ import (
 	"holdfast/internal/intake/webhook"
 	"holdfast/internal/store"
 	"holdfast/internal/web"
-	"holdfast/internal/web/api"
 )
 
 // hooks takes the forges' notices that a repository has changed. Whoever
@@ -32,28 +30,34 @@ func (h *hooks) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "the notice is too long or broke off", http.StatusBadRequest)
 		return
 	}
-	err = h.take(r, arrangement, module, body)
-	code := escrow.CodeOf(err)
-	switch {
+	switch authentic, err := h.take(r, arrangement, module, body); {
 	case err == nil:
 		w.WriteHeader(http.StatusAccepted)
-	case code == escrow.NotFound || code == escrow.Unauthenticated:
-		http.Error(w, "not a notice that is taken here", http.StatusUnauthorized)
+	case authentic && escrow.CodeOf(err) == escrow.Invalid:
+		http.Error(w, err.Error(), http.StatusUnprocessableEntity)
+	case authentic || isOurs(err):
+		h.log.ErrorContext(ctx, "webhook", "request_id", web.RequestID(ctx), "arrangement", arrangement, "module", module, "error", err)
+		http.Error(w, "not taken; send it again later", http.StatusServiceUnavailable)
 	default:
-		if code == escrow.Internal {
-			h.log.ErrorContext(ctx, "webhook", "request_id", web.RequestID(ctx), "arrangement", arrangement, "module", module, "error", err)
-			err = errors.New("internal error")
-		}
-		http.Error(w, err.Error(), api.Status(code))
+		h.log.InfoContext(ctx, "webhook refused", "request_id", web.RequestID(ctx), "arrangement", arrangement, "module", module, "error", err)
+		http.Error(w, "not a notice that is taken here", http.StatusUnauthorized)
 	}
 }
 
-// take verifies a notice and queues a sync, once for each notice.
-func (h *hooks) take(r *http.Request, arrangement, module string, body []byte) error {
+// isOurs reports whether a failure has nothing to do with what was sent or
+// where to, so that a stranger may see it.
+func isOurs(err error) bool {
+	code := escrow.CodeOf(err)
+	return code == escrow.Internal || code == escrow.Unavailable || code == escrow.Full
+}
+
+// take verifies a notice and queues a sync, once for each notice and module.
+// authentic says that whoever sent it knows the module's secret.
+func (h *hooks) take(r *http.Request, arrangement, module string, body []byte) (authentic bool, err error) {
 	ctx := r.Context()
 	var m escrow.Module
 	var secret []byte
-	err := h.db.View(ctx, func(tx *store.Tx) error {
+	err = h.db.View(ctx, func(tx *store.Tx) error {
 		var err error
 		if m, err = tx.Module(ctx, arrangement, module); err != nil {
 			return err
@@ -66,17 +70,20 @@ func (h *hooks) take(r *http.Request, arrangement, module string, body []byte) e
 		return err
 	})
 	if err != nil {
-		return err
+		return false, err
 	}
 	event, err := webhook.Verify(webhook.Request{Header: r.Header, Body: body, Secret: string(secret), Now: h.now()})
 	if err != nil {
-		return err
+		return event.Fingerprint != "", err
 	}
-	if event.Type != webhook.Push || !event.About(m.Source.URL) {
-		return nil
+	if event.Type != webhook.Push || m.Source.Mode != escrow.Pull || !event.About(m.Source.URL) {
+		return true, nil
 	}
 	_, err = h.db.Update(ctx, func(tx *store.Tx) ([]escrow.Act, error) {
-		fresh, err := tx.PutWebhook(ctx, store.Webhook{Source: string(event.Kind), ID: event.Fingerprint, Arrangement: arrangement, Module: module, ReceivedAt: h.now()})
+		// Two modules may have one source, and the forge tells both the same.
+		notice := store.Webhook{Source: string(event.Kind), ID: event.Fingerprint + " " + arrangement + "/" + module,
+			Arrangement: arrangement, Module: module, ReceivedAt: h.now()}
+		fresh, err := tx.PutWebhook(ctx, notice)
 		if err != nil || !fresh {
 			return nil, err
 		}
@@ -86,5 +93,5 @@ func (h *hooks) take(r *http.Request, arrangement, module string, body []byte) e
 		return []escrow.Act{{Kind: "sync.requested", At: h.now(), Actor: "webhook/" + string(event.Kind), Arrangement: arrangement, Subject: module,
 			Data: map[string]string{"event": event.Name}}}, nil
 	})
-	return err
+	return true, err
 }
