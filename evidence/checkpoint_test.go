@@ -265,6 +265,18 @@ func TestFrontierAgreesWithStoredHashes(t *testing.T) {
 			t.Fatalf("size %d: %v", size, err)
 		}
 		f = *again
+		for leaf := range size {
+			first, height, root, ok := f.Subtree(leaf)
+			if !ok || leaf < first || leaf >= first+1<<height || first&(1<<height-1) != 0 || first+1<<height > size {
+				t.Fatalf("size %d: leaf %d is in %d of height %d", size, leaf, first, height)
+			}
+			if want := l.stored[tlog.StoredHashIndex(height, first>>height)]; root != want {
+				t.Fatalf("size %d: subtree %d of height %d is %s, x/mod says %s", size, first, height, root, want)
+			}
+		}
+		if _, _, _, ok := f.Subtree(size); ok {
+			t.Fatalf("size %d: leaf %d is there", size, size)
+		}
 		f.Push(tlog.RecordHash(l.entries[size].Commitment[:]))
 		for level := range 7 {
 			h, done := f.Completed(level)

@@ -78,3 +78,20 @@ func (f *Frontier) Root() tlog.Hash {
 	}
 	return h
 }
+
+// Subtree returns the subtree of the edge that holds a leaf: the number of
+// its first leaf, its height and its root. It reports whether there is such a
+// leaf.
+func (f *Frontier) Subtree(leaf int64) (first int64, height int, root tlog.Hash, ok bool) {
+	if leaf < 0 || leaf >= f.size {
+		return 0, 0, tlog.Hash{}, false
+	}
+	for _, root := range f.edge {
+		height = bits.Len64(uint64(f.size-first)) - 1
+		if leaf < first+1<<height {
+			return first, height, root, true
+		}
+		first += 1 << height
+	}
+	panic("evidence: a frontier whose edge is shorter than its size says")
+}

@@ -86,7 +86,7 @@ func (l *Log) Prove(ctx context.Context, index int64) (Entry, evidence.Proof, er
 		if e, err = s.entry(ctx, index); err != nil {
 			return err
 		}
-		if p.Hashes, err = s.proveRecord(ctx, s.size, index); err != nil {
+		if p.Hashes, err = s.proveRecord(ctx, s.size, s.root, e); err != nil {
 			return err
 		}
 		p.Checkpoint, err = l.sign(s)
@@ -115,7 +115,11 @@ func (l *Log) ProveWitnessed(ctx context.Context, index int64, witnesses int) (E
 		if err != nil {
 			return fmt.Errorf("ledger: read checkpoints: %w", err)
 		}
-		p.Hashes, err = s.proveRecord(ctx, size, index)
+		c, err := evidence.PeekCheckpoint(p.Checkpoint)
+		if err != nil || c.Size != size {
+			return damaged(err, "the stored checkpoint of size %d", size)
+		}
+		p.Hashes, err = s.proveRecord(ctx, c.Size, c.Root, e)
 		return err
 	})
 	return e, p, err
@@ -173,6 +177,7 @@ func (l *Log) Between(ctx context.Context, old, size int64) (tlog.TreeProof, err
 // snapshot is the committed ledger at one size.
 type snapshot struct {
 	tx   Tx
+	edge *evidence.Frontier
 	size int64
 	root tlog.Hash
 }
@@ -198,11 +203,11 @@ func readSnapshot(ctx context.Context, tx Tx) (*snapshot, error) {
 	if err := tx.QueryRowContext(ctx, `SELECT size, edge FROM ledger_head WHERE id = 1`).Scan(&s.size, &edge); err != nil {
 		return nil, fmt.Errorf("ledger: read head: %w", err)
 	}
-	f, err := evidence.ParseFrontier(s.size, edge)
-	if err != nil {
+	var err error
+	if s.edge, err = evidence.ParseFrontier(s.size, edge); err != nil {
 		return nil, damaged(err, "the head")
 	}
-	s.root = f.Root()
+	s.root = s.edge.Root()
 	return s, nil
 }
 
@@ -234,52 +239,6 @@ func scanEntry(row scanner) (Entry, error) {
 	}
 	copy(e.Commitment[:], commitment)
 	return e, nil
-}
-
-func (s *snapshot) proveRecord(ctx context.Context, size, index int64) (tlog.RecordProof, error) {
-	if size > s.size {
-		return nil, damaged(nil, "a checkpoint of size %d is stored and the ledger has %d", size, s.size)
-	}
-	p, err := tlog.ProveRecord(size, index, s.hashReader(ctx))
-	return p, proofError(err, "prove entry %d at size %d", index, size)
-}
-
-func (s *snapshot) proveTree(ctx context.Context, size, old int64) (tlog.TreeProof, error) {
-	if old < 0 || old > size {
-		return nil, escrow.Errorf(escrow.Conflict, "ledger: it has %d entries, so nothing can be proved from size %d", size, old).
-			WithHint("whoever saw size %d should keep that checkpoint: this ledger went back", old)
-	}
-	if old == 0 || old == size {
-		return nil, nil
-	}
-	p, err := tlog.ProveTree(size, old, s.hashReader(ctx))
-	return p, proofError(err, "prove size %d from size %d", size, old)
-}
-
-// rootAt returns the root the ledger had at an older size.
-func (s *snapshot) rootAt(ctx context.Context, size int64) (tlog.Hash, error) {
-	if size == 0 {
-		return new(evidence.Frontier).Root(), nil
-	}
-	h, err := tlog.TreeHash(size, s.hashReader(ctx))
-	return h, proofError(err, "root at size %d", size)
-}
-
-// hashReader serves stored hashes from the tiles, each checked against root.
-func (s *snapshot) hashReader(ctx context.Context) tlog.HashReader {
-	return tlog.TileHashReader(tlog.Tree{N: s.size, Hash: s.root}, &tileReader{ctx: ctx, tx: s.tx})
-}
-
-// proofError tells a database that failed from one that does not hold: the
-// errors of tlog itself only come from tiles that contradict the root.
-func proofError(err error, format string, args ...any) error {
-	if err == nil {
-		return nil
-	}
-	if db, ok := errors.AsType[*readError](err); ok {
-		return db.err
-	}
-	return damaged(err, format, args...)
 }
 
 // damaged makes the error for a stored ledger that contradicts itself.

@@ -80,6 +80,18 @@ func TestEveryGrowthVerifies(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
+				for _, other := range pins {
+					if pin.Size == 0 || other.Size < pin.Size {
+						continue
+					}
+					p, err := e.log.Between(t.Context(), pin.Size, other.Size)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if got, err := pin.Advance(evidence.Checkpoint{Origin: origin, Size: other.Size, Root: other.Hash}, p); err != nil || got != other {
+						t.Fatalf("between %d and %d: %+v, %v", pin.Size, other.Size, got, err)
+					}
+				}
 				if next.Size != int64(size) {
 					t.Fatalf("grew to %d, want %d", next.Size, size)
 				}
@@ -296,6 +308,60 @@ func TestReads(t *testing.T) {
 		}
 		if _, err := e.log.Grow(t.Context(), 11); escrow.CodeOf(err) != escrow.Conflict {
 			t.Errorf("growth from a greater size: %v", err)
+		}
+	})
+}
+
+// Whatever is stored, no proof leaves the ledger that does not verify.
+func TestDamagedTilesGiveNoProof(t *testing.T) {
+	onEachEngine(t, func(t *testing.T, e *engine) {
+		e.fill(t, 600, 200)
+		if _, err := e.log.Publish(t.Context(), e.write); err != nil {
+			t.Fatal(err)
+		}
+		e.fillFrom(t, 600, 100, 100)
+		tx, err := e.writer.Begin()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, stmt := range append(e.disarm(t, tx),
+			"UPDATE ledger_tile SET hashes = (SELECT hashes FROM ledger_tile WHERE n = 0) WHERE n = 1",
+			"UPDATE ledger_leaf SET hash = commitment WHERE seq = 650") {
+			if _, err := tx.Exec(stmt); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := tx.Commit(); err != nil {
+			t.Fatal(err)
+		}
+		refused := 0
+		for index := range int64(700) {
+			entry, p, err := e.log.Prove(t.Context(), index)
+			if err == nil {
+				if _, err := p.Verify(e.policy(t), entry.Commitment); err != nil {
+					t.Fatalf("entry %d: a proof that does not verify left the ledger", index)
+				}
+				continue
+			}
+			if escrow.CodeOf(err) != escrow.Damaged || hintOf(err) == "" {
+				t.Fatalf("entry %d: %v", index, err)
+			}
+			refused++
+		}
+		if refused < 256 {
+			t.Errorf("%d proofs were refused, a tile is damaged", refused)
+		}
+		for _, old := range []int64{300, 650, 699} {
+			if _, err := e.log.Grow(t.Context(), old); err != nil && escrow.CodeOf(err) != escrow.Damaged {
+				t.Errorf("growth from %d: %v", old, err)
+			}
+		}
+		if _, err := e.log.Grow(t.Context(), 300); escrow.CodeOf(err) != escrow.Damaged {
+			t.Errorf("growth from within the damaged tile: %v", err)
+		}
+		// 600 is made of roots the damaged hashes are not needed for.
+		if _, err := e.log.Publish(t.Context(), e.write); err != nil && escrow.CodeOf(err) != escrow.Damaged {
+			t.Errorf("publishing: %v", err)
 		}
 	})
 }

@@ -35,32 +35,6 @@ func (l *Log) Tile(ctx context.Context, t tlog.Tile) ([]byte, error) {
 	return data, err
 }
 
-// tileReader serves tlog's proofs. It lives for one call, hence the context.
-type tileReader struct {
-	ctx context.Context
-	tx  Tx
-}
-
-// readError marks an error of the database on its way through tlog.
-type readError struct{ err error }
-
-func (e *readError) Error() string { return e.err.Error() }
-
-func (r *tileReader) Height() int { return evidence.TileHeight }
-
-func (r *tileReader) SaveTiles([]tlog.Tile, [][]byte) {}
-
-func (r *tileReader) ReadTiles(tiles []tlog.Tile) ([][]byte, error) {
-	data := make([][]byte, len(tiles))
-	for i, t := range tiles {
-		var err error
-		if data[i], err = readTile(r.ctx, r.tx, t); err != nil {
-			return nil, &readError{err}
-		}
-	}
-	return data, nil
-}
-
 // readTile returns the hashes of a tile: the stored ones when it is full,
 // those of the level below when it is not, however long ago it was the last.
 func readTile(ctx context.Context, tx Tx, t tlog.Tile) ([]byte, error) {
