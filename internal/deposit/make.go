@@ -47,20 +47,19 @@ type Made struct {
 //
 // Git returns nil when nothing changed.
 func (m Maker) Git(ctx context.Context, base escrow.DepositBase, o git.Options) (*Made, error) {
-	made, broken, err := m.git(ctx, base, o)
+	made, broken, err := m.git(ctx, base, o, false)
 	if err == nil || !broken || ctx.Err() != nil {
 		return made, err
 	}
-	// What the maker remembers was found broken only while it was used. A
-	// deposit that stands alone does without, and loses nothing.
-	base.State.State = ""
-	made, _, err = m.git(ctx, base, o)
+	// The sets were found broken only while they were used. A deposit that
+	// stands alone does without them.
+	made, _, err = m.git(ctx, base, o, true)
 	return made, err
 }
 
-// git makes one try. broken says that the maker's own memory could not be
-// read to its end.
-func (m Maker) git(ctx context.Context, base escrow.DepositBase, o git.Options) (made *Made, broken bool, err error) {
+// git makes one try, without the sets of known ids if they are known to be
+// lost. broken says that what is remembered could not be read to its end.
+func (m Maker) git(ctx context.Context, base escrow.DepositBase, o git.Options, lost bool) (made *Made, broken bool, err error) {
 	keys, err := evidence.ParseKeyManifest(base.Epoch.Manifest)
 	if err != nil {
 		return nil, false, fmt.Errorf("key manifest of %s, epoch %d: %w", base.Epoch.Compartment, base.Epoch.Number, err)
@@ -80,12 +79,12 @@ func (m Maker) git(ctx context.Context, base escrow.DepositBase, o git.Options) 
 		if o.Previous, err = memory.state(ctx, base); err != nil {
 			return nil, false, err
 		}
-		if o.Known == nil && o.Previous != nil {
+		if o.Known == nil && o.Previous != nil && !lost {
 			if o.Known, err = memory.known(ctx, base.State.Segments, o.Previous.Format); err != nil {
 				return nil, false, err
 			}
-			o.Full = o.Full || o.Known == nil // the sets are lost: nothing to check an increment against
 		}
+		o.Full = o.Full || o.Known == nil // nothing to check an increment against
 	}
 	if o.Known == nil {
 		if o.Known, err = known.NewSet(); err != nil {

@@ -294,10 +294,12 @@ func checkLostState(t *testing.T, in *installation) {
 	if err := flip(in.objectPath(base.Segments[0]), 100_000); err != nil {
 		t.Fatal(err)
 	}
-	r.Git(t, "update-ref", "refs/heads/again", r.Git(t, "rev-parse", "main~1"))
-	commit(t, r, 1000)
+	r.CommitOn(t, "refs/heads/side", []string{r.Git(t, "rev-parse", "main")}, map[string]string{"many/1": "changed"})
 	number++
-	in.mustSync("r1", number)
+	m := in.mustSync("r1", number)
+	if m.Kind != "FULL" || len(m.Git.Changes) != 1 || m.Git.Changes[0].Ref != "refs/heads/side" || m.Git.Changes[0].Kind != "rewritten" {
+		t.Errorf("with a set that breaks in use: %s, changes %+v", m.Kind, m.Git.Changes)
+	}
 	in.restored("r1", number, look(t, r))
 }
 
