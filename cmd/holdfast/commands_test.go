@@ -394,7 +394,7 @@ func released(ts *testscript.TestScript, approving []string) {
 
 // approve CASE TRUSTEE.
 func approve(ts *testscript.TestScript, id, trustee string) {
-	dir := filepath.Join("approvals", trustee)
+	dir := filepath.Join("approvals", id, trustee)
 	succeeds(ts, []string{"as", trustee, "case", "statement", id, "--out", dir})
 	succeeds(ts, []string{"holdfast", "approve", "--from", dir, "--key", "keys/" + trustee + ".key", "--out", dir + "/approval.json", "--yes"})
 	succeeds(ts, []string{"as", trustee, "case", "approve", id, "--approval", dir + "/approval.json"})

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -15,7 +14,6 @@ import (
 	"holdfast/client"
 	"holdfast/evidence"
 	"holdfast/internal/blob"
-	"holdfast/internal/blob/file"
 	"holdfast/internal/deposit"
 	"holdfast/internal/escrow"
 	"holdfast/internal/intake/git"
@@ -61,13 +59,19 @@ func (c *depositGitCmd) Run(ctx context.Context, s *streams) error {
 	if err != nil {
 		return err
 	}
-	objects, cleanup, err := c.outbox()
+	box, err := openOutbox(c.Outbox)
 	if err != nil {
 		return err
 	}
-	defer cleanup()
-	me := depositor{contact.Party + "/" + contact.Person, evidence.FormatPublicKey(signer.PublicKey())}
-	base, seen, err := c.base(ctx, s, cl, objects, me)
+	defer box.close()
+	if err := box.sweep(ctx); err != nil {
+		return err
+	}
+	d := &depositing{c: c, s: s, client: cl, ledger: ledger, box: box, me: depositor{contact.Party + "/" + contact.Person, evidence.FormatPublicKey(signer.PublicKey())}}
+	if err := d.begin(ctx); err != nil {
+		return err
+	}
+	waited, err := d.resume(ctx)
 	if err != nil {
 		return err
 	}
@@ -77,9 +81,10 @@ func (c *depositGitCmd) Run(ctx context.Context, s *streams) error {
 	}
 	defer repository.Close()
 	bar := newProgress(s, "deposit "+c.Module)
-	maker := deposit.Maker{Objects: objects, Identity: identity, Signer: signer, By: me.name, Checked: evidence.CheckedByDepositor, Now: time.Now}
-	made, err := maker.Git(ctx, base, git.Options{
-		Source: git.Source{Endpoint: wire.Endpoint{URL: path}, Exclude: c.exclude(s, base.Module.Source), Rebase: base.Module.Rebase},
+	maker := deposit.Maker{Objects: box, Identity: identity, Signer: signer, By: d.me.name, Checked: evidence.CheckedByDepositor, Now: time.Now}
+	source := d.base.Module.Source
+	made, err := maker.Git(ctx, d.base, git.Options{
+		Source: git.Source{Endpoint: wire.Endpoint{URL: path}, Exclude: c.exclude(s, source), Rebase: d.base.Module.Rebase},
 		Wire:   wire.Config{AllowLocal: true},
 		Known:  repository,
 		Progress: func(n int64) {
@@ -87,26 +92,88 @@ func (c *depositGitCmd) Run(ctx context.Context, s *streams) error {
 		},
 	})
 	bar.done()
+	switch {
+	case err != nil:
+		return err
+	case made == nil && waited != nil:
+		return c.print(s, waited.manifest, waited.deposit, "handed in as an earlier run had sealed it")
+	case made == nil:
+		return d.unchanged(ctx)
+	}
+	out, err := d.hand(ctx, client.Signed{Document: string(made.Submission.Manifest), Signature: string(made.Submission.Signature)}, made.Manifest)
 	if err != nil {
 		return err
 	}
-	var d client.Deposit
-	if made == nil {
-		d, err = cl.Deposit(ctx, c.Arrangement, c.Module, base.Latest.Number)
-	} else {
-		d, err = c.hand(ctx, s, cl, objects, made)
+	return c.print(s, made.Manifest, out, "")
+}
+
+// depositing is one run.
+type depositing struct {
+	c      *depositGitCmd
+	s      *streams
+	client *client.Client
+	ledger client.Memory
+	box    *outbox
+	me     depositor
+	base   escrow.DepositBase
+	seen   *moduleMemory
+}
+
+// begin asks what the next deposit builds on.
+func (d *depositing) begin(ctx context.Context) (err error) {
+	d.base, d.seen, err = d.c.base(ctx, d.s, d.client, d.box, d.me)
+	return err
+}
+
+// acknowledged is a deposit that an earlier run made and this one handed in.
+type acknowledged struct {
+	manifest *evidence.DepositManifest
+	deposit  client.Deposit
+}
+
+// resume hands in what an interrupted run left in the outbox, if it still
+// follows what the server has. It returns nil when nothing waited.
+func (d *depositing) resume(ctx context.Context) (*acknowledged, error) {
+	w, err := d.box.waits(ctx, d.c.Arrangement, d.c.Module)
+	if err != nil {
+		return nil, err
 	}
+	if w == nil || !d.fits(w) {
+		return nil, d.box.forget(d.c.Arrangement, d.c.Module)
+	}
+	fmt.Fprintf(d.s.err, "deposit %d of module %s waits in %s since %s; it is handed in first\n", w.manifest.Number, d.c.Module, d.box.dir, w.manifest.Made)
+	out, err := d.hand(ctx, w.Signed, w.manifest)
+	if err != nil {
+		return nil, err
+	}
+	return &acknowledged{w.manifest, out}, d.begin(ctx)
+}
+
+// fits reports whether a waiting deposit is this depositor's own and next in
+// line, or the latest already: then only its acknowledgement was missed.
+func (d *depositing) fits(w *waiting) bool {
+	m := w.manifest
+	if m.Arrangement != d.c.Arrangement || m.Module != d.c.Module || m.By != d.me.name ||
+		evidence.Verify(d.me.key, evidence.NamespaceDeposit, []byte(w.Signed.Document), []byte(w.Signed.Signature)) != nil {
+		return false
+	}
+	if d.base.Latest.Digest == evidence.Digest([]byte(w.Signed.Document)) {
+		return true
+	}
+	return m.Predecessor == d.base.Latest.Digest && m.Number == d.base.Latest.Number+1 &&
+		m.Epoch == d.base.Epoch.Number && m.Set == d.base.Epoch.Set && m.Agreement == d.base.Agreement
+}
+
+// unchanged confirms the latest deposit anew.
+func (d *depositing) unchanged(ctx context.Context) error {
+	out, err := d.client.Deposit(ctx, d.c.Arrangement, d.c.Module, d.base.Latest.Number)
 	if err != nil {
 		return err
 	}
-	digest := base.Latest.Digest
-	if made != nil {
-		digest = evidence.Digest(made.Submission.Manifest)
-	}
-	if err := c.confirm(ctx, cl, ledger, d, digest, seen); err != nil {
+	if err := d.c.confirm(ctx, d.client, d.ledger, out, d.base.Latest.Digest, d.seen); err != nil {
 		return err
 	}
-	return c.print(s, made, d)
+	return d.s.result(out, "unchanged module %s: deposit %d is up to date\n", d.c.Module, out.Number)
 }
 
 // depositor is who deposits, as manifests name them, and their signing key.
@@ -119,24 +186,6 @@ func (c *depositGitCmd) exclude(s *streams, source escrow.Source) []string {
 		fmt.Fprintf(s.err, "left out as the module is configured: %s\n", strings.Join(source.Exclude, ", "))
 	}
 	return append(slices.Clone(source.Exclude), c.Exclude...)
-}
-
-// outbox is the store that sealed objects wait in.
-func (c *depositGitCmd) outbox() (*file.Store, func(), error) {
-	dir, cleanup := c.Outbox, func() {}
-	if dir == "" {
-		tmp, err := os.MkdirTemp("", "holdfast-outbox-")
-		if err != nil {
-			return nil, nil, escrow.Wrap(err, escrow.Full, "an outbox for sealed objects")
-		}
-		dir, cleanup = tmp, func() { _ = os.RemoveAll(tmp) }
-	}
-	store, err := file.Open(dir)
-	if err != nil {
-		cleanup()
-		return nil, nil, err
-	}
-	return store, cleanup, nil
 }
 
 // base asks what the next deposit builds on, and checks before anything is
@@ -224,22 +273,30 @@ func fetchState(ctx context.Context, cl *client.Client, r scoped, module, name s
 	return err
 }
 
-// hand uploads what the server does not hold yet and submits the deposit.
-func (c *depositGitCmd) hand(ctx context.Context, s *streams, cl *client.Client, objects blob.Store, made *deposit.Made) (client.Deposit, error) {
-	stateSize, err := objects.Stat(ctx, made.Manifest.State)
-	if err != nil {
+// hand uploads what the server does not hold yet, submits the deposit, and
+// takes the acknowledgement with its receipt.
+func (d *depositing) hand(ctx context.Context, signed client.Signed, m *evidence.DepositManifest) (client.Deposit, error) {
+	if err := d.box.wait(signed, m); err != nil {
 		return client.Deposit{}, err
 	}
-	list := append(slices.Clone(made.Manifest.Objects), evidence.ObjectEntry{Name: made.Manifest.State, Size: stateSize})
-	bar := newProgress(s, "upload")
+	bar := newProgress(d.s, "upload")
 	defer bar.done()
-	for _, o := range list {
-		if err := c.upload(ctx, cl, objects, o, bar); err != nil {
+	for _, name := range objectNames(m) {
+		if err := d.upload(ctx, name, bar); err != nil {
 			return client.Deposit{}, err
 		}
 	}
-	return cl.MakeDeposit(ctx, c.Arrangement, c.Module, client.NewDeposit{
-		Manifest: client.Signed{Document: string(made.Submission.Manifest), Signature: string(made.Submission.Signature)}})
+	out, err := d.client.MakeDeposit(ctx, d.c.Arrangement, d.c.Module, client.NewDeposit{Manifest: signed})
+	if err != nil {
+		return out, err
+	}
+	if err := d.c.confirm(ctx, d.client, d.ledger, out, evidence.Digest([]byte(signed.Document)), d.seen); err != nil {
+		return out, err
+	}
+	if err := d.box.forget(m.Arrangement, m.Module); err != nil {
+		return out, err
+	}
+	return out, d.box.sweep(ctx)
 }
 
 // confirm takes the server's word only with its receipt: the deposit whose
@@ -265,33 +322,32 @@ func (c *depositGitCmd) confirm(ctx context.Context, cl *client.Client, ledger c
 	return seen.keep()
 }
 
-func (c *depositGitCmd) print(s *streams, made *deposit.Made, d client.Deposit) error {
-	switch {
-	case s.json:
+func (c *depositGitCmd) print(s *streams, m *evidence.DepositManifest, d client.Deposit, note string) error {
+	if s.json {
 		return s.printJSON(d)
-	case made == nil:
-		fmt.Fprintf(s.out, "unchanged module %s: deposit %d is up to date\n", c.Module, d.Number)
-		return nil
 	}
 	fmt.Fprintf(s.out, "deposited module %s: deposit %d, %s, %s stored, %s\n", c.Module, d.Number, d.Kind, size(d.StoredBytes), d.Completeness)
+	if note != "" {
+		fmt.Fprintf(s.out, "  %s\n", note)
+	}
 	fmt.Fprintf(s.out, "  receipt checked against the ledger\n")
-	for _, missing := range made.Manifest.Missing {
+	for _, missing := range m.Missing {
 		fmt.Fprintf(s.out, "  not held: %s\n", missing)
 	}
 	return nil
 }
 
-func (c *depositGitCmd) upload(ctx context.Context, cl *client.Client, objects blob.Store, o evidence.ObjectEntry, bar *progress) error {
-	held, err := cl.HasObject(ctx, c.Arrangement, c.Module, o.Name, o.Size)
-	if err != nil || held {
-		return err
-	}
-	r, err := objects.Open(ctx, o.Name)
+func (d *depositing) upload(ctx context.Context, name string, bar *progress) error {
+	r, err := d.box.Open(ctx, name)
 	if err != nil {
 		return err
 	}
 	defer r.Close()
-	return cl.PutObject(ctx, c.Arrangement, c.Module, o.Name, &counting{r: io.NewSectionReader(r, 0, o.Size), total: o.Size, bar: bar}, o.Size)
+	held, err := d.client.HasObject(ctx, d.c.Arrangement, d.c.Module, name, r.Size())
+	if err != nil || held {
+		return err
+	}
+	return d.client.PutObject(ctx, d.c.Arrangement, d.c.Module, name, &counting{r: io.NewSectionReader(r, 0, r.Size()), total: r.Size(), bar: bar}, r.Size())
 }
 
 // counting moves a progress bar as it is read.
