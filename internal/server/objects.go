@@ -46,10 +46,6 @@ func (o *objects) Put(ctx context.Context, actor escrow.Actor, arrangement, modu
 		return 0, escrow.Errorf(escrow.Full, "object %s is larger than the %d bytes that are taken here", name, o.limit)
 	}
 	if got := hex.EncodeToString(sum.Sum(nil)); got != name {
-		if rerr := (recorder{o.db}).Record(ctx, escrow.Act{Kind: "attempt.refused", Actor: actor.String(), Arrangement: arrangement, Subject: name,
-			Data: map[string]string{"action": string(escrow.MakeDeposit), "why": "the bytes hash to " + got}}); rerr != nil {
-			return 0, rerr
-		}
 		return 0, escrow.Errorf(escrow.Invalid, "the bytes sent for object %s hash to %s", name, got).WithHint("send it again; nothing was stored")
 	}
 	_, size, err := w.Commit(ctx)

@@ -176,10 +176,10 @@ func (s *Server) buildHTTP() {
 	mux.Handle("POST /hooks/{arrangement}/{module}", &hooks{syncs: s.syncs, db: s.db, now: o.Now, log: o.Log})
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
 	s.http = &http.Server{
-		Handler:           web.Wrap(mux, o.Log, o.Now),
+		Handler:           web.Wrap(mux, o.Log, o.Now, web.DefaultPace()),
 		ReadHeaderTimeout: 10 * time.Second,
-		// Bodies have no fixed deadline: an object takes as long as it takes,
-		// but JSON bodies are read under their operation's own limits.
+		// Bodies and answers have no fixed deadline: an object takes as long as
+		// it takes. web.Pace cuts off who only holds the connection.
 		IdleTimeout:    2 * time.Minute,
 		MaxHeaderBytes: 64 << 10,
 		ErrorLog:       slog.NewLogLogger(o.Log.Handler(), slog.LevelWarn),

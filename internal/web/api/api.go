@@ -43,7 +43,8 @@ type Recorder interface {
 // api holds the services and the generated OpenAPI document.
 type api struct {
 	Services
-	huma huma.API
+	huma     huma.API
+	refusals *refusals
 }
 
 // bodyLimit bounds every JSON body that has no limit of its own.
@@ -57,8 +58,9 @@ func Register(mux *http.ServeMux, s Services) *huma.OpenAPI {
 	config.DocsPath = "" // the documentation page of the library loads scripts from elsewhere
 	config.SchemasPath = "/api/v1/schemas"
 	config.CreateHooks = nil // no $schema links in answers
+	config.Transformers = []huma.Transformer{problemOf}
 	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"bearer": {Type: "http", Scheme: "bearer"}}
-	a := &api{Services: s, huma: humago.New(mux, config)}
+	a := &api{Services: s, huma: humago.New(mux, config), refusals: newRefusals(s.Now)}
 	a.huma.UseMiddleware(a.authorise)
 	a.arrangements()
 	a.keys()
@@ -87,8 +89,11 @@ func route[I, O any](a *api, o op, handler func(ctx context.Context, actor escro
 		Summary:       o.summary,
 		DefaultStatus: o.status,
 		MaxBodyBytes:  max(o.body, bodyLimit),
-		Metadata:      map[string]any{"action": o.action},
-		Errors:        []int{400, 401, 403, 404, 409, 422, 500, 503},
+		// web.Pace sets the deadline. One of the library's own would pass
+		// while a handler works and cancel its context.
+		BodyReadTimeout: -1,
+		Metadata:        map[string]any{"action": o.action},
+		Errors:          []int{400, 401, 403, 404, 409, 422, 500, 503},
 	}
 	if o.action != "" {
 		operation.Security = []map[string][]string{{"bearer": {}}}
@@ -125,11 +130,7 @@ func (a *api) authorise(ctx huma.Context, next func(huma.Context)) {
 	}
 	arrangement := ctx.Param("arrangement")
 	if err := allow(actor, token, action, arrangement, ctx.Param("module")); err != nil {
-		if rerr := a.Recorder.Record(ctx.Context(), escrow.Act{Kind: "attempt.refused", Actor: actor.String(), Arrangement: actor.Arrangement,
-			Data: map[string]string{"action": string(action), "token": actor.Token}}); rerr != nil {
-			err = rerr // what cannot be recorded is not answered as if it had been
-		}
-		a.write(ctx, err)
+		a.write(ctx, a.recordRefusal(ctx.Context(), actor, action, err))
 		return
 	}
 	next(huma.WithValue(ctx, actorKey{}, actor))

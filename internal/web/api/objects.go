@@ -39,7 +39,6 @@ type StreamBody struct{ reader io.Reader }
 // Resolve implements huma.Resolver.
 func (b *StreamBody) Resolve(ctx huma.Context) []error {
 	b.reader = ctx.BodyReader()
-	_ = ctx.SetReadDeadline(time.Time{}) // a large object takes as long as it takes; the connection's idle limits still hold
 	return nil
 }
 

@@ -75,6 +75,31 @@ func (a *api) problem(ctx context.Context, err error) *Problem {
 	return p
 }
 
+// problemOf turns what the API library itself refuses, such as a body that
+// does not fit its schema, into the same document as every other refusal. The
+// library would echo the value at fault, and that can be a secret.
+func problemOf(ctx huma.Context, _ string, v any) (any, error) {
+	m, ok := v.(*huma.ErrorModel)
+	if !ok {
+		return v, nil
+	}
+	code := escrow.Invalid
+	if m.Status >= http.StatusInternalServerError {
+		code = escrow.Internal
+	}
+	p := &Problem{Status: m.Status, Title: http.StatusText(m.Status), Detail: m.Detail, Code: string(code), RequestID: web.RequestID(ctx.Context())}
+	for _, e := range m.Errors[:min(len(m.Errors), maxShown)] {
+		p.Detail += "; " + e.Location + ": " + e.Message
+	}
+	if code == escrow.Invalid {
+		p.Hint = "the OpenAPI document at /api/v1/openapi.json says what is taken"
+	}
+	return p, nil
+}
+
+// maxShown bounds how many faults of one body are listed.
+const maxShown = 10
+
 // write sends a problem from a middleware.
 func (a *api) write(ctx huma.Context, err error) {
 	p := a.problem(ctx.Context(), err)
