@@ -30,6 +30,8 @@ type Tx interface {
 	PutModule(ctx context.Context, m escrow.Module) error
 	PutCredential(ctx context.Context, c escrow.Credential) error
 	Credentials(ctx context.Context, arrangement, module string) ([]escrow.Credential, error)
+	Tokens(ctx context.Context, arrangement string) ([]escrow.Token, error)
+	PutToken(ctx context.Context, t escrow.Token) error
 	DeleteCredential(ctx context.Context, arrangement, module string, kind escrow.CredentialKind) error
 	LatestDeposit(ctx context.Context, arrangement, module string) (escrow.Deposit, error)
 	SyncStatuses(ctx context.Context, arrangement string) ([]escrow.SyncStatus, error)
@@ -68,7 +70,7 @@ func (r *Registry) Register(ctx context.Context, actor escrow.Actor, source []by
 	}
 	now := r.now()
 	a := escrow.Arrangement{ID: parsed.ID, Digest: evidence.Digest(canonical), Canonical: canonical, Source: source, CreatedAt: now}
-	modules := parsed.Expand().Modules
+	expanded := parsed.Expand()
 	_, err = r.db.Update(ctx, func(tx Tx) ([]escrow.Act, error) {
 		a.Version = 1
 		old, err := tx.Arrangement(ctx, a.ID)
@@ -86,18 +88,65 @@ func (r *Registry) Register(ctx context.Context, actor escrow.Actor, source []by
 		if err := tx.PutArrangement(ctx, a); err != nil {
 			return nil, err
 		}
-		for _, m := range modules {
-			if m.Compartment == "" { // nothing is deposited in it
-				continue
-			}
-			if err := putModule(ctx, tx, m); err != nil {
-				return nil, err
-			}
+		if err := putModules(ctx, tx, a.ID, expanded.Modules); err != nil {
+			return nil, err
+		}
+		revoked, err := revokeStale(ctx, tx, a.ID, expanded.Parties, now)
+		if err != nil {
+			return nil, err
 		}
 		return []escrow.Act{{Kind: "agreement.registered", At: now, Actor: actor.String(), Arrangement: a.ID, Subject: a.Digest,
-			Data: map[string]any{"version": a.Version, "modules": len(modules)}}}, nil
+			Data: map[string]any{"version": a.Version, "modules": len(expanded.Modules), "tokens_revoked": revoked}}}, nil
 	})
 	return a, err
+}
+
+// putModules makes the modules those of the text. What was deposited in one
+// that it no longer names stays, but nothing more is fetched for it.
+func putModules(ctx context.Context, tx Tx, arrangement string, named []escrow.Module) error {
+	for _, m := range named {
+		if m.Compartment == "" { // nothing is deposited in it
+			continue
+		}
+		if err := putModule(ctx, tx, m); err != nil {
+			return err
+		}
+	}
+	held, err := tx.Modules(ctx, arrangement)
+	if err != nil {
+		return err
+	}
+	for _, m := range held {
+		if m.Every == 0 || slices.ContainsFunc(named, func(n escrow.Module) bool { return n.ID == m.ID }) {
+			continue
+		}
+		m.Every = 0
+		if err := tx.PutModule(ctx, m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// revokeStale revokes the tokens of parties that the agreement no longer has,
+// or has in another role: a token carries the role it was issued for.
+func revokeStale(ctx context.Context, tx Tx, arrangement string, parties []escrow.Party, now time.Time) ([]string, error) {
+	tokens, err := tx.Tokens(ctx, arrangement)
+	if err != nil {
+		return nil, err
+	}
+	revoked := []string{}
+	for _, t := range tokens {
+		if !t.RevokedAt.IsZero() || slices.ContainsFunc(parties, func(p escrow.Party) bool { return p.ID == t.Party && p.Role == t.Role }) {
+			continue
+		}
+		t.RevokedAt = now
+		if err := tx.PutToken(ctx, t); err != nil {
+			return nil, err
+		}
+		revoked = append(revoked, t.ID)
+	}
+	return revoked, nil
 }
 
 func putModule(ctx context.Context, tx Tx, m escrow.Module) error {

@@ -121,10 +121,18 @@ func (y *syncs) deposit(ctx context.Context, arrangement, module string) (*escro
 	return &d, nil
 }
 
-// endpoint opens the source's credentials for the moment they are used.
+// endpoint opens the source's credentials for the moment they are used. They
+// are read together with the address that they are for.
 func (y *syncs) endpoint(ctx context.Context, m escrow.Module) (wire.Endpoint, error) {
 	e := wire.Endpoint{URL: m.Source.URL, HostKeys: m.Source.HostKey}
 	err := y.db.View(ctx, func(tx *store.Tx) error {
+		now, err := tx.Module(ctx, m.Arrangement, m.ID)
+		if err != nil {
+			return err
+		}
+		if now.Source.URL != m.Source.URL || now.Source.Mode != m.Source.Mode {
+			return escrow.Errorf(escrow.Conflict, "the source of module %s was changed just now", m.ID).WithHint("ask for the sync again")
+		}
 		list, err := tx.Credentials(ctx, m.Arrangement, m.ID)
 		if err != nil {
 			return err
