@@ -10,8 +10,6 @@ import (
 	"strings"
 	"testing"
 
-	kzlib "github.com/klauspost/compress/zlib"
-
 	"holdfast/internal/intake/git/pack/inflate"
 )
 
@@ -190,23 +188,6 @@ func BenchmarkDecode(b *testing.B) {
 			b.SetBytes(int64(len(data)))
 			for b.Loop() {
 				if _, err := d.Decode(dst, src); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
-		b.Run(name+"/klauspost", func(b *testing.B) {
-			b.SetBytes(int64(len(data)))
-			r := bytes.NewReader(src)
-			z, err := kzlib.NewReader(r)
-			if err != nil {
-				b.Fatal(err)
-			}
-			for b.Loop() {
-				r.Reset(src)
-				if err := z.(kzlib.Resetter).Reset(r, nil); err != nil {
-					b.Fatal(err)
-				}
-				if _, err := io.ReadFull(z, dst); err != nil {
 					b.Fatal(err)
 				}
 			}
