@@ -131,12 +131,15 @@ func (c *checker) missing(id uint32, oid object.OID) MissingObject {
 	return m
 }
 
+// maxPath is the longest path that is put together, in bytes: what Linux takes.
+const maxPath = 4096
+
 // path returns where a tree or blob belongs: the names that lead to it from a
-// commit, or from the highest tree in the pack.
+// commit, or from the highest tree in the pack. Of a path that no file system
+// takes only the end is given, after "...".
 func (c *checker) path(id uint32) string {
-	const deepest = 4096
 	var parts []string
-	for range deepest {
+	for length := 0; ; {
 		from, name := c.table.origin(id)
 		if from == none || c.table.kindOf(from) != tree {
 			break
@@ -144,6 +147,10 @@ func (c *checker) path(id uint32) string {
 		part := "?"
 		if name != none {
 			part = c.table.names.list[name]
+		}
+		if length += len(part) + 1; length > maxPath {
+			parts = append(parts, "...")
+			break
 		}
 		parts = append(parts, part)
 		id = from
@@ -225,13 +232,14 @@ func (c *checker) listSubmodules(r *Report) {
 				paths[path] = found{link, commit}
 			}
 		}
+		r.SubmoduleCount += in.unlisted
 		for path, m := range in.modules {
 			if old, ok := modules[path]; !ok || m.entry < old.entry {
 				modules[path] = m
 			}
 		}
 	}
-	r.SubmoduleCount = len(paths)
+	r.SubmoduleCount += len(paths)
 	for path, p := range paths {
 		r.Submodules = append(r.Submodules, Submodule{Path: path, Commit: p.commit, URL: modules[path].url})
 	}
@@ -246,6 +254,9 @@ func (c *checker) pathOfTree(id uint32) string {
 	return c.path(id)
 }
 
+// maxPaths is how many bytes of paths are given for LFS pointers.
+const maxPaths = 64 << 20
+
 // listLFS puts the LFS pointers in order, each content once.
 func (c *checker) listLFS(r *Report) {
 	var all []lfsFound
@@ -255,11 +266,16 @@ func (c *checker) listLFS(r *Report) {
 	slices.SortFunc(all, func(a, b lfsFound) int {
 		return cmp.Or(bytes.Compare(a.oid[:], b.oid[:]), cmp.Compare(a.size, b.size), bytes.Compare(c.table.bytes(a.blob), c.table.bytes(b.blob)))
 	})
+	paths := 0
 	for i, l := range all {
 		if i > 0 && l.oid == all[i-1].oid && l.size == all[i-1].size {
 			continue
 		}
-		r.LFS = append(r.LFS, LFSPointer{OID: hex.EncodeToString(l.oid[:]), Size: l.size, Path: c.path(l.blob),
-			Blob: mustOID(c.opts.Format, c.table.bytes(l.blob))})
+		p := LFSPointer{OID: hex.EncodeToString(l.oid[:]), Size: l.size, Blob: mustOID(c.opts.Format, c.table.bytes(l.blob))}
+		if paths < maxPaths {
+			p.Path = c.path(l.blob)
+			paths += len(p.Path)
+		}
+		r.LFS = append(r.LFS, p)
 	}
 }

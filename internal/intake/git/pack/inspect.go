@@ -24,7 +24,9 @@ type inspector struct {
 	lfs          []lfsFound
 	links        map[string]linkFound // commit id and name of a gitlink
 	key          []byte
+	unlisted     int                 // gitlinks there was no room for
 	modules      map[string]urlFound // path of a submodule
+	kept         int                 // bytes of text in links and modules
 	warnings     []Warning
 	warningCount int
 }
@@ -47,8 +49,12 @@ func (r *recentID) is(raw []byte) bool {
 const (
 	recentIDs = 1 << 13
 
-	maxModules   = 64 << 10 // bytes of a .gitmodules file that are looked at
-	maxLinksKept = 4 * MaxListed
+	// What is kept of submodules, by each goroutine.
+	maxKept      = 4 * MaxListed
+	maxKeptEach  = 8 << 10
+	maxKeptBytes = 8 << 20
+
+	maxModules = 64 << 10 // bytes of a .gitmodules file that are looked at
 )
 
 type lfsFound struct {
@@ -164,10 +170,24 @@ func (in *inspector) recentOf(raw []byte) *recentID {
 func (in *inspector) gitlink(i int, tree uint32, name, raw []byte) {
 	in.key = append(append(in.key[:0], raw...), name...)
 	old, ok := in.links[string(in.key)]
-	if ok && old.entry <= i || !ok && len(in.links) >= maxLinksKept {
+	switch {
+	case ok && old.entry <= i:
+		return
+	case !ok && !in.room(len(in.links), len(in.key)):
+		in.unlisted++
 		return
 	}
 	in.links[string(in.key)] = linkFound{tree, i}
+}
+
+// room reports whether one more text of n bytes may be kept beside count
+// others: a pack of a few kilobytes can hold names of gigabytes.
+func (in *inspector) room(count, n int) bool {
+	if count >= maxKept || n > maxKeptEach || in.kept+n > maxKeptBytes {
+		return false
+	}
+	in.kept += n
+	return true
 }
 
 func (in *inspector) blob(i int, id uint32, content []byte) {
@@ -183,7 +203,7 @@ func (in *inspector) blob(i int, id uint32, content []byte) {
 	}
 	if bytes.Contains(content, []byte("[submodule ")) {
 		for path, url := range parseModules(content) {
-			if old, ok := in.modules[path]; ok && old.entry <= i || !ok && len(in.modules) >= maxLinksKept {
+			if old, ok := in.modules[path]; ok && old.entry <= i || !in.room(len(in.modules), len(path)+len(url)) {
 				continue
 			}
 			in.modules[path] = urlFound{url, i}

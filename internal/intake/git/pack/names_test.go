@@ -77,6 +77,33 @@ func TestReportNamesWhatAPackDoesNotHold(t *testing.T) {
 	})
 }
 
+// TestHostileNamesTakeLittleMemory has a tree nested deep under names that are
+// long and compress to nothing.
+func TestHostileNamesTakeLittleMemory(t *testing.T) {
+	f := object.SHA1
+	w := newWriter(t, f)
+	lfs := []byte(pointer(strings.Repeat("ab", 32), 1))
+	w.object(blobKind, lfs)
+	id, mode := idOf(f, blobKind, lfs), "100644"
+	for i := range 300 {
+		name := strings.Repeat("n", 50_000)
+		link := treeEntry{"160000", strings.Repeat("s", 100_000), idOf(f, commitKind, []byte(fmt.Sprint(i)))}
+		tree := treeOf(treeEntry{mode, name, id}, link)
+		w.object(treeKind, tree)
+		id, mode = idOf(f, treeKind, tree), "40000"
+	}
+	rep, err := check(t, w.pack(), pack.Options{Format: f})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(rep.LFS) != 1 || len(rep.LFS[0].Path) > 5000 {
+		t.Errorf("%d pointers, path of %d bytes", len(rep.LFS), len(rep.LFS[0].Path))
+	}
+	if len(rep.Submodules) != 0 || rep.SubmoduleCount != 300 {
+		t.Errorf("%d of %d submodules listed by names that no file system takes", len(rep.Submodules), rep.SubmoduleCount)
+	}
+}
+
 // TestOldAndOddObjectsPass has objects that git fsck complains of and git
 // reads: they are part of real repositories and must be held as they are.
 func TestOldAndOddObjectsPass(t *testing.T) {

@@ -79,7 +79,7 @@ type Report struct {
 
 	// Submodules and LFS are what the objects of this pack name but a Git
 	// pack never holds. Of submodules at most [MaxListed] are listed, by
-	// path; SubmoduleCount counts all. LFS lists every content once, by OID.
+	// path; SubmoduleCount counts all, those that are not listed by occurrence. LFS lists every content once, by OID.
 	Submodules     []Submodule
 	SubmoduleCount int
 	LFS            []LFSPointer
