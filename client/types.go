@@ -43,6 +43,8 @@ type Module struct {
 	Latest      int        `json:"latest" doc:"number of the latest deposit, 0 for none"`
 	LastTry     *time.Time `json:"last_try,omitempty"`
 	LastError   string     `json:"last_error,omitempty"`
+	ErrorCode   string     `json:"last_error_code,omitempty" doc:"see docs/errors.md"`
+	ErrorHint   string     `json:"last_error_hint,omitempty" doc:"what to do about it"`
 }
 
 // ModuleSource sets where a module's material comes from.

@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"slices"
 	"text/tabwriter"
 	"time"
 
@@ -51,37 +54,62 @@ func (c *moduleListCmd) Run(ctx context.Context, s *streams) error {
 type moduleSetCmd struct {
 	scoped
 	Module  string   `arg:"" help:"Module id."`
-	Mode    string   `help:"Who fetches: the server (pull) or the depositor's machine (push)." enum:"pull,push" default:"pull"`
-	URL     string   `help:"Source, without credentials." name:"url"`
-	LFS     bool     `help:"Deposit Git LFS objects too." name:"lfs"`
-	Exclude []string `help:"Ref name patterns to leave out, such as refs/pull/*."`
+	Mode    *string  `help:"Who fetches: the server (pull) or the depositor's machine (push)." enum:"pull,push"`
+	URL     *string  `help:"Source, without credentials." name:"url"`
+	LFS     *bool    `help:"Deposit Git LFS objects too." name:"lfs" negatable:""`
+	Exclude []string `help:"Ref name patterns to leave out, such as refs/pull/*; '' leaves out none."`
 	HostKey string   `help:"File with the pinned SSH host key, one authorized_keys line." type:"existingfile"`
-	Every   string   `help:"Schedule, such as 15m or 24h."`
-	Rebase  int      `help:"Increments after which a fresh full chain starts."`
+	Every   *string  `help:"Schedule, such as 15m or 24h; 0s ends it."`
+	Rebase  *int     `help:"Increments after which a fresh full chain starts."`
+}
+
+func (moduleSetCmd) Help() string {
+	return `What is not named stays as it is. Secrets set for one address are not sent to another: set them
+again after changing --url to another host.`
 }
 
 func (c *moduleSetCmd) Run(ctx context.Context, s *streams) error {
-	settings := client.ModuleSource{Mode: c.Mode, URL: c.URL, LFS: c.LFS, Exclude: c.Exclude, Every: c.Every, Rebase: c.Rebase}
+	hostKey := ""
 	if c.HostKey != "" {
-		key, err := os.ReadFile(c.HostKey)
+		key, err := readFile(c.HostKey, maxKeyFile)
 		if err != nil {
-			return escrow.Wrap(err, escrow.Invalid, "host key %s", c.HostKey)
+			return err
 		}
-		settings.HostKey = string(key)
+		hostKey = string(key)
 	}
 	cl, _, err := c.connect(ctx, s)
 	if err != nil {
 		return err
 	}
+	now, err := moduleStatus(ctx, cl, c.Arrangement, c.Module)
+	if err != nil {
+		return err
+	}
+	settings := client.ModuleSource{Mode: orNow(c.Mode, now.Mode), URL: orNow(c.URL, now.URL), LFS: orNow(c.LFS, now.LFS), Exclude: now.Exclude,
+		HostKey: now.HostKey, Every: orNow(c.Every, now.Every), Rebase: orNow(c.Rebase, now.Rebase)}
+	if hostKey != "" {
+		settings.HostKey = hostKey
+	}
+	if c.Exclude != nil {
+		settings.Exclude = slices.DeleteFunc(c.Exclude, func(pattern string) bool { return pattern == "" })
+	}
 	m, err := cl.ConfigureModule(ctx, c.Arrangement, c.Module, settings)
 	if err != nil {
 		return err
 	}
-	if s.json {
-		return s.printJSON(m)
+	every := ""
+	if m.Every != "" {
+		every = ", every " + m.Every
 	}
-	_, err = fmt.Fprintf(s.out, "module    %s: %s %s\n", m.ID, m.Mode, m.URL)
-	return err
+	return s.result(m, "module    %s: %s %s%s\n", m.ID, m.Mode, orDash(m.URL), every)
+}
+
+// orNow is what was asked for, or what there is.
+func orNow[T any](asked *T, now T) T {
+	if asked != nil {
+		return *asked
+	}
+	return now
 }
 
 type moduleSecretCmd struct {
@@ -114,8 +142,11 @@ func readSecret(from string, in io.Reader, oneLine bool) ([]byte, error) {
 	r := in
 	if from != "-" {
 		f, err := os.Open(from)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, escrow.Errorf(escrow.Missing, "%s does not exist", from).WithHint("check the path")
+		}
 		if err != nil {
-			return nil, escrow.Wrap(err, escrow.Invalid, "secret file %s", from)
+			return nil, escrow.Errorf(escrow.Invalid, "%w", err)
 		}
 		defer f.Close()
 		r = f
@@ -177,7 +208,11 @@ func (c *syncCmd) Run(ctx context.Context, s *streams) error {
 func (c *syncCmd) outcome(s *streams, before, after client.Module) error {
 	switch {
 	case after.LastError != "":
-		return escrow.Errorf(escrow.Unavailable, "sync of module %s: %s", c.Module, after.LastError)
+		e := escrow.Errorf(escrow.Code(after.ErrorCode), "sync of module %s: %s", c.Module, after.LastError)
+		if after.ErrorHint != "" {
+			e = e.WithHint("%s", after.ErrorHint)
+		}
+		return e
 	case s.json:
 		return s.printJSON(after)
 	case after.Latest == before.Latest:

@@ -242,6 +242,7 @@ func statuses(ctx context.Context, tx Tx, arrangement string, list []escrow.Modu
 		}
 		if at := slices.IndexFunc(tries, func(s escrow.SyncStatus) bool { return s.Module == m.ID }); at >= 0 {
 			out[i].LastTry, out[i].LastError = tries[at].AttemptedAt, tries[at].Error
+			out[i].ErrorCode, out[i].ErrorHint = tries[at].Code, tries[at].Hint
 		}
 	}
 	return out, nil

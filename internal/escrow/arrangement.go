@@ -103,6 +103,8 @@ type ModuleStatus struct {
 	Latest    int       // number of the latest deposit, 0 for none
 	LastTry   time.Time // of the schedule or a request, zero for never
 	LastError string    // what the last try ran into, "" when it went well
+	ErrorCode Code      // of LastError
+	ErrorHint string    // what to do about it
 }
 
 // SyncStatus says how the fetching of a module goes.
@@ -113,6 +115,8 @@ type SyncStatus struct {
 	SucceededAt time.Time // end of the last successful one, zero if there is none
 	Failures    int       // in a row since then
 	Error       string    // of the last attempt, "" if it succeeded
+	Code        Code      // of the error
+	Hint        string    // what to do about it
 	NextDue     time.Time
 }
 

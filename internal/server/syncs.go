@@ -168,14 +168,15 @@ func (y *syncs) report(ctx context.Context, arrangement, module, reason string, 
 		if err != nil && escrow.CodeOf(err) != escrow.NotFound {
 			return nil, err
 		}
-		status.Arrangement, status.Module, status.AttemptedAt, status.Error = arrangement, module, started, ""
+		status.Arrangement, status.Module, status.AttemptedAt = arrangement, module, started
+		status.Error, status.Code, status.Hint = "", "", ""
 		act := escrow.Act{At: y.now(), Actor: "server", Arrangement: arrangement, Subject: module}
 		data := map[string]any{"reason": reason}
 		switch {
 		case failed != nil:
 			status.Failures++
-			status.Error = publicText(failed)
-			act.Kind, data["error"] = "sync.failed", status.Error
+			status.Error, status.Code, status.Hint = publicText(failed), escrow.CodeOf(failed), hintOf(failed)
+			act.Kind, data["error"], data["code"] = "sync.failed", status.Error, string(status.Code)
 		case d != nil:
 			status.Failures, status.SucceededAt = 0, y.now()
 			act.Kind, data["deposit"] = "sync.deposited", d.Number
@@ -193,6 +194,14 @@ func (y *syncs) report(ctx context.Context, arrangement, module, reason string, 
 		return []escrow.Act{act}, nil
 	})
 	return err
+}
+
+// hintOf is what an error says about what to do.
+func hintOf(err error) string {
+	if e, ok := errors.AsType[*escrow.Error](err); ok {
+		return e.Hint
+	}
+	return ""
 }
 
 // publicText is what may be kept and shown of an error: what it tells people,

@@ -90,28 +90,34 @@ const maxErrorText = 2000
 // a Conflict: a run that was thought dead must not overwrite what its
 // successor found.
 func (t *Tx) PutSyncStatus(ctx context.Context, s escrow.SyncStatus) error {
-	message := strings.ReplaceAll(strings.ToValidUTF8(s.Error, "\uFFFD"), "\x00", "\uFFFD")
-	for len(message) > maxErrorText {
-		_, last := utf8.DecodeLastRuneInString(message)
-		message = message[:max(len(message)-last, 0)]
-	}
-	n, err := t.write(ctx, "module_sync", `INSERT INTO module_sync (arrangement, module, attempted_us, succeeded_us, failures, error, next_due_us)
-		VALUES ($1, $2, $3, $4, $5, $6, $7)
+	n, err := t.write(ctx, "module_sync", `INSERT INTO module_sync (`+syncColumns+`)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 		ON CONFLICT (arrangement, module) DO UPDATE SET attempted_us = excluded.attempted_us, succeeded_us = excluded.succeeded_us,
-			failures = excluded.failures, error = excluded.error, next_due_us = excluded.next_due_us
+			failures = excluded.failures, error = excluded.error, error_code = excluded.error_code, error_hint = excluded.error_hint,
+			next_due_us = excluded.next_due_us
 		WHERE module_sync.attempted_us <= excluded.attempted_us`,
-		s.Arrangement, s.Module, micros(s.AttemptedAt), micros(s.SucceededAt), s.Failures, message, micros(s.NextDue))
+		s.Arrangement, s.Module, micros(s.AttemptedAt), micros(s.SucceededAt), s.Failures, storable(s.Error), string(s.Code), storable(s.Hint), micros(s.NextDue))
 	if err == nil && n == 0 {
 		return escrow.Errorf(escrow.Conflict, "a later sync of module %q has reported already", s.Module)
 	}
 	return err
 }
 
-const syncColumns = `arrangement, module, attempted_us, succeeded_us, failures, error, next_due_us`
+// storable makes any text fit for a column: whole, and not too long.
+func storable(text string) string {
+	text = strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "\uFFFD")
+	for len(text) > maxErrorText {
+		_, last := utf8.DecodeLastRuneInString(text)
+		text = text[:max(len(text)-last, 0)]
+	}
+	return text
+}
+
+const syncColumns = `arrangement, module, attempted_us, succeeded_us, failures, error, error_code, error_hint, next_due_us`
 
 func scanSyncStatus(r scanner) (s escrow.SyncStatus, err error) {
 	var attempted, succeeded, due int64
-	err = r.Scan(&s.Arrangement, &s.Module, &attempted, &succeeded, &s.Failures, &s.Error, &due)
+	err = r.Scan(&s.Arrangement, &s.Module, &attempted, &succeeded, &s.Failures, &s.Error, &s.Code, &s.Hint, &due)
 	s.AttemptedAt, s.SucceededAt, s.NextDue = instant(attempted), instant(succeeded), instant(due)
 	return s, err
 }

@@ -52,7 +52,7 @@ func tables() map[string]*table {
 		newTable("contact", "arrangement party person", "", "recipient signing_key document:x added_us:i"),
 		newTable("module", "arrangement id", "",
 			"kind instance compartment source_mode source_url lfs:b exclude host_key every_us:i rebase:i"),
-		newTable("module_sync", "arrangement module", "", "attempted_us:i succeeded_us:i failures:i error next_due_us:i"),
+		newTable("module_sync", "arrangement module", "", "attempted_us:i succeeded_us:i failures:i error error_code error_hint next_due_us:i"),
 		newTable("credential", "arrangement module kind", "", "sealed:x updated_us:i"),
 		newTable("epoch", "arrangement compartment number:i", "",
 			"set_id recipient manifest:x signature:x required:i state dealt_us:i activated_us:i ended_us:i end_reason"),

@@ -49,6 +49,8 @@ CREATE TABLE module_sync (
 	succeeded_us BIGINT NOT NULL,
 	failures     BIGINT NOT NULL CHECK (failures >= 0),
 	error        TEXT NOT NULL,
+	error_code   TEXT NOT NULL,
+	error_hint   TEXT NOT NULL,
 	next_due_us  BIGINT NOT NULL,
 	PRIMARY KEY (arrangement, module),
 	FOREIGN KEY (arrangement, module) REFERENCES module (arrangement, id)

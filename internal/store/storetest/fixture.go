@@ -76,7 +76,7 @@ func credential(kind escrow.CredentialKind) escrow.Credential {
 
 func syncStatus(attempt int) escrow.SyncStatus {
 	return escrow.SyncStatus{Arrangement: Acme, Module: "code", AttemptedAt: at(attempt), SucceededAt: at(1), Failures: 2,
-		Error: "connection refused", NextDue: at(attempt + 60)}
+		Error: "connection refused", Code: escrow.Unavailable, Hint: "try later", NextDue: at(attempt + 60)}
 }
 
 func epoch(number int) escrow.Epoch {

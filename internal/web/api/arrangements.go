@@ -129,7 +129,7 @@ func arrangement(a escrow.Arrangement, parties []escrow.Party, whole bool) clien
 func module(m escrow.ModuleStatus) client.Module {
 	out := client.Module{ID: m.ID, Kind: string(m.Kind), Instance: m.Instance, Compartment: m.Compartment, Mode: string(m.Source.Mode),
 		URL: m.Source.URL, LFS: m.Source.LFS, Exclude: m.Source.Exclude, HostKey: m.Source.HostKey, Rebase: m.Rebase,
-		Latest: m.Latest, LastTry: timePtr(m.LastTry), LastError: m.LastError}
+		Latest: m.Latest, LastTry: timePtr(m.LastTry), LastError: m.LastError, ErrorCode: string(m.ErrorCode), ErrorHint: m.ErrorHint}
 	if m.Every > 0 {
 		out.Every = m.Every.String()
 	}
