@@ -389,3 +389,16 @@ func (c *Client) LedgerEntries(ctx context.Context, arrangement string, after in
 	p := path("arrangements", arrangement, "ledger") + fmt.Sprintf("?after=%d&limit=%d", after, limit)
 	return list, c.call(ctx, http.MethodGet, p, nil, &list)
 }
+
+// EraseEntry erases the content of a ledger entry for good.
+func (c *Client) EraseEntry(ctx context.Context, arrangement string, index int64, reason string) error {
+	return c.call(ctx, http.MethodPost, path("arrangements", arrangement, "ledger", strconv.FormatInt(index, 10), "erase"), Erasure{Reason: reason}, nil)
+}
+
+// Cosign hands in the cosignatures of witnesses on a published checkpoint and
+// returns how many it has now.
+func (c *Client) Cosign(ctx context.Context, checkpoint []byte) (int, error) {
+	var out Witnessed
+	err := c.call(ctx, http.MethodPost, path("ledger", "cosignatures"), Cosignature{Checkpoint: string(checkpoint)}, &out)
+	return out.Witnesses, err
+}

@@ -3,6 +3,8 @@ package client
 import (
 	"context"
 	"fmt"
+	"io"
+	"net/http"
 
 	"golang.org/x/mod/sumdb/tlog"
 
@@ -64,6 +66,38 @@ func (c *Client) CheckLedger(ctx context.Context, m Memory) (Memory, evidence.Ch
 	}
 	return Memory{Key: keys.Ledger, Signer: keys.Signing, Pin: next.String()}, checkpoint, nil
 }
+
+// PublishedGrowth returns the published checkpoint, signed and perhaps
+// cosigned, with the proof that it contains the ledger of size from. Nothing
+// of it has been checked.
+func (c *Client) PublishedGrowth(ctx context.Context, from int64) (evidence.Growth, error) {
+	resp, err := c.send(ctx, http.MethodGet, "/ledger/checkpoint", nil, -1, "")
+	if err != nil {
+		return evidence.Growth{}, err
+	}
+	defer resp.Body.Close()
+	signed, err := io.ReadAll(io.LimitReader(resp.Body, maxCheckpoint))
+	if err != nil {
+		return evidence.Growth{}, fmt.Errorf("published checkpoint: %w", err)
+	}
+	checkpoint, err := evidence.PeekCheckpoint(signed)
+	if err != nil {
+		return evidence.Growth{}, err
+	}
+	g := evidence.Growth{Old: from, Checkpoint: signed}
+	if from == 0 || checkpoint.Size <= from {
+		return g, nil // nothing to prove, or nothing that could be
+	}
+	answer, err := c.consistencyBetween(ctx, from, checkpoint.Size)
+	if err != nil {
+		return evidence.Growth{}, err
+	}
+	g.Hashes, err = treeProof(answer.Proof)
+	return g, err
+}
+
+// maxCheckpoint bounds a signed checkpoint with its cosignatures.
+const maxCheckpoint = 64 << 10
 
 func treeProof(texts []string) (tlog.TreeProof, error) {
 	proof := make(tlog.TreeProof, len(texts))

@@ -208,6 +208,21 @@ type Consistency struct {
 	Proof      []string `json:"proof" doc:"base64 hashes"`
 }
 
+// Cosignature is a published checkpoint with the lines that witnesses added.
+type Cosignature struct {
+	Checkpoint string `json:"checkpoint" maxLength:"65536" doc:"the signed note"`
+}
+
+// Witnessed says how many witnesses have cosigned a checkpoint.
+type Witnessed struct {
+	Witnesses int `json:"witnesses"`
+}
+
+// Erasure says why the content of a ledger entry is erased.
+type Erasure struct {
+	Reason string `json:"reason" minLength:"1" maxLength:"1000" doc:"why, without repeating what is erased: it stays for ever"`
+}
+
 // LedgerEntry is one entry of the ledger; payload and salt are left out where
 // the content was erased or belongs to another arrangement.
 type LedgerEntry struct {

@@ -36,6 +36,7 @@ type cli struct {
 	Open     openCmd     `cmd:"" help:"Open what was released: combine, decrypt, rebuild, compare."`
 	Export   exportCmd   `cmd:"" help:"Take everything out, for stock tools and no server."`
 	Verify   verifyCmd   `cmd:"" help:"Read everything again and name the first thing that does not hold."`
+	Ledger   ledgerCmd   `cmd:"" help:"Read, witness and, where somebody's data has to go, erase in the ledger."`
 	Token    tokenCmd    `cmd:"" help:"Issue and revoke bearer tokens."`
 
 	Serve   serveCmd   `cmd:"" help:"Run a server."`

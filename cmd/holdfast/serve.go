@@ -16,6 +16,8 @@ type serveCmd struct {
 	Data   string `help:"Data directory, overriding the configuration." type:"path"`
 	Listen string `help:"Address to listen on, overriding the configuration."`
 	Quiet  bool   `help:"Log warnings and errors only."`
+
+	NewAdminToken bool `help:"Leave a fresh administrator's token in the data directory and revoke the ones before."`
 }
 
 // load reads the configuration and lays the flags over it.
@@ -41,7 +43,7 @@ func (c *serveCmd) Run(ctx context.Context, s *streams) error {
 		level = slog.LevelWarn
 	}
 	log := slog.New(slog.NewJSONHandler(s.err, &slog.HandlerOptions{Level: level}))
-	srv, err := server.Open(ctx, cfg, server.Options{Log: log})
+	srv, err := server.Open(ctx, cfg, server.Options{Log: log, NewAdminToken: c.NewAdminToken})
 	if err != nil {
 		return err
 	}
@@ -49,6 +51,6 @@ func (c *serveCmd) Run(ctx context.Context, s *streams) error {
 	fmt.Fprintf(s.out, "holdfast serves on http://%s\n", srv.Addr())
 	fmt.Fprintf(s.out, "  data         %s\n", cfg.Data)
 	fmt.Fprintf(s.out, "  ledger key   %s\n", srv.LedgerKey())
-	fmt.Fprintf(s.out, "  admin token  %s (made at the first start)\n", srv.AdminTokenFile())
+	fmt.Fprintf(s.out, "  admin token  %s (mode 0600; --new-admin-token makes another)\n", srv.AdminTokenFile())
 	return srv.Run(ctx)
 }

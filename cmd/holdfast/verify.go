@@ -16,7 +16,7 @@ import (
 type verifyCmd struct {
 	Export    string `help:"Verify this export, offline." type:"existingdir" xor:"what"`
 	Data      string `help:"Verify the installation in this data directory; its server must not run." type:"existingdir" xor:"what"`
-	Config    string `help:"Verify the installation of this configuration file." type:"existingfile" xor:"what"`
+	Config    string `help:"Configuration file of the installation, as for serve." type:"existingfile"`
 	Receipt   string `help:"Verify this receipt; its manifest lies beside it as FILE.manifest." type:"existingfile" xor:"what"`
 	LedgerKey string `help:"Verifier key of the ledger, as pinned or published (for --receipt and --export)."`
 	Pin       string `help:"File with a checkpoint seen before: the ledger must still contain it." type:"existingfile"`

@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -58,6 +59,14 @@ type Config struct {
 	// ScheduleEvery is how often due modules are looked for.
 	ScheduleEvery Duration `yaml:"schedule_every"`
 
+	// PublishEvery is how often the ledger's current checkpoint is published
+	// for everybody to fetch, for witnesses above all.
+	PublishEvery Duration `yaml:"publish_every"`
+
+	// Witnesses are the verifier keys of those whose cosignatures on published
+	// checkpoints are taken and shown.
+	Witnesses []string `yaml:"witnesses"`
+
 	// MaxObject bounds one uploaded object, in bytes.
 	MaxObject int64 `yaml:"max_object"`
 
@@ -93,6 +102,7 @@ func Default() Config {
 		Origin:        "holdfast.local/log",
 		Workers:       2,
 		ScheduleEvery: Duration(30 * time.Second),
+		PublishEvery:  Duration(time.Minute),
 		MaxObject:     64 << 30,
 		MaxPack:       64 << 30,
 		CheckMemory:   88 << 20,
@@ -117,7 +127,7 @@ func Load(path string, getenv func(string) string) (Config, error) {
 		}
 		dec := yaml.NewDecoder(bytes.NewReader(data), yaml.DisallowUnknownField())
 		if err := dec.Decode(&c); err != nil && len(bytes.TrimSpace(data)) > 0 {
-			return c, escrow.Errorf(escrow.Invalid, "configuration %s: %s", path, yaml.FormatError(err, false, true))
+			return c, escrow.Errorf(escrow.Invalid, "configuration %s: %s", path, yaml.FormatError(err, false, false))
 		}
 	}
 	if err := c.fromEnvironment(getenv); err != nil {
@@ -126,25 +136,66 @@ func Load(path string, getenv func(string) string) (Config, error) {
 	return c, c.Validate()
 }
 
+// fromEnvironment lays HOLDFAST_ and the upper-case key over what the file
+// says; lists are separated by commas.
 func (c *Config) fromEnvironment(getenv func(string) string) error {
-	text := map[string]*string{"DATA": &c.Data, "DATABASE": &c.Database, "DATABASE_PASSWORD_FILE": &c.DatabasePasswordFile,
-		"LISTEN": &c.Listen, "ORIGIN": &c.Origin}
-	for name, field := range text {
-		if v := getenv("HOLDFAST_" + name); v != "" {
-			*field = v
+	for _, v := range []struct {
+		name string
+		set  func(text string) error
+	}{
+		{"DATA", text(&c.Data)},
+		{"DATABASE", text(&c.Database)},
+		{"DATABASE_PASSWORD_FILE", text(&c.DatabasePasswordFile)},
+		{"LISTEN", text(&c.Listen)},
+		{"ORIGIN", text(&c.Origin)},
+		{"EGRESS_ALLOW", list(&c.EgressAllow)},
+		{"LOCAL_SOURCES", boolean(&c.LocalSources)},
+		{"WORKERS", integer(&c.Workers)},
+		{"SCHEDULE_EVERY", func(text string) error { return c.ScheduleEvery.UnmarshalText([]byte(text)) }},
+		{"PUBLISH_EVERY", func(text string) error { return c.PublishEvery.UnmarshalText([]byte(text)) }},
+		{"WITNESSES", list(&c.Witnesses)},
+		{"MAX_OBJECT", integer(&c.MaxObject)},
+		{"MAX_PACK", integer(&c.MaxPack)},
+		{"CHECK_MEMORY", integer(&c.CheckMemory)},
+	} {
+		value := getenv("HOLDFAST_" + v.name)
+		if value == "" {
+			continue
+		}
+		if err := v.set(value); err != nil {
+			return escrow.Errorf(escrow.Invalid, "HOLDFAST_%s: %w", v.name, err)
 		}
 	}
-	if v := getenv("HOLDFAST_EGRESS_ALLOW"); v != "" {
-		c.EgressAllow = strings.Split(v, ",")
-	}
-	switch v := getenv("HOLDFAST_LOCAL_SOURCES"); v {
-	case "":
-	case "true", "false":
-		c.LocalSources = v == "true"
-	default:
-		return escrow.Errorf(escrow.Invalid, "HOLDFAST_LOCAL_SOURCES is %q: write true or false", v)
-	}
 	return nil
+}
+
+func text(field *string) func(string) error {
+	return func(s string) error { *field = s; return nil }
+}
+
+func list(field *[]string) func(string) error {
+	return func(s string) error { *field = strings.Split(s, ","); return nil }
+}
+
+func boolean(field *bool) func(string) error {
+	return func(s string) error {
+		if s != "true" && s != "false" {
+			return fmt.Errorf("%q: write true or false", s)
+		}
+		*field = s == "true"
+		return nil
+	}
+}
+
+func integer[T int | int64](field *T) func(string) error {
+	return func(s string) error {
+		n, err := strconv.ParseInt(s, 10, 64)
+		if err != nil || int64(T(n)) != n {
+			return fmt.Errorf("%q is not a whole number", s)
+		}
+		*field = T(n)
+		return nil
+	}
 }
 
 // Validate reports every rule the configuration breaks in one error.
@@ -169,8 +220,8 @@ func (c Config) Validate() error {
 	if c.Workers < 1 || c.Workers > 64 {
 		bad("workers: %d, want 1 to 64", c.Workers)
 	}
-	if c.ScheduleEvery < Duration(time.Second) {
-		bad("schedule_every: %s, want at least 1s", time.Duration(c.ScheduleEvery))
+	if c.ScheduleEvery < Duration(time.Second) || c.PublishEvery < Duration(time.Second) {
+		bad("schedule_every and publish_every: %s and %s, want at least 1s", time.Duration(c.ScheduleEvery), time.Duration(c.PublishEvery))
 	}
 	if c.MaxObject < 1<<20 || c.MaxPack < 1<<20 || c.CheckMemory < 16<<20 {
 		bad("max_object and max_pack want at least 1 MiB, check_memory at least 16 MiB")

@@ -3,6 +3,7 @@ package config_test
 import (
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -45,6 +46,7 @@ func TestRefused(t *testing.T) {
 		{"password in the query", "data: /x\ndatabase: postgres://u@h/d?password=CANARY\n", "database_password_file"},
 		{"other engine", "data: /x\ndatabase: mysql://h/d\n", "postgres://"},
 		{"bad duration", "data: /x\nschedule_every: soon\n", "30s or 5m"},
+		{"a fault beside a secret", "data: /x\ndatabase: postgres://u:CANARY@h/d\nlisen: a\n", "lisen"},
 		{"every problem at once", "workers: 0\norigin: 'a b'\n", "workers: 0"},
 	} {
 		_, err := config.Load(write(t, c.text), none)
@@ -69,5 +71,35 @@ func TestDatabaseURLFillsPasswordFromFile(t *testing.T) {
 	}
 	if got, err := c.DatabaseURL(); err != nil || got != "postgres://u:s3cret@h/d" {
 		t.Errorf("%q, %v", got, err)
+	}
+}
+
+// TestEnvironmentSetsEveryKey: what a file can say, the environment can, so
+// that a container needs no file.
+func TestEnvironmentSetsEveryKey(t *testing.T) {
+	values := map[string]string{"DATA": "/d", "DATABASE": "postgres://u@h/d", "DATABASE_PASSWORD_FILE": "/p", "LISTEN": "127.0.0.1:9", "ORIGIN": "o/log",
+		"EGRESS_ALLOW": "10.0.0.0/8,git.internal", "LOCAL_SOURCES": "true", "WORKERS": "3", "SCHEDULE_EVERY": "2m", "PUBLISH_EVERY": "3m",
+		"WITNESSES": "a,b", "MAX_OBJECT": "2000000", "MAX_PACK": "3000000", "CHECK_MEMORY": "200000000"}
+	asked := map[string]bool{}
+	c, err := config.Load("", func(k string) string { asked[k] = true; return values[strings.TrimPrefix(k, "HOLDFAST_")] })
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := config.Config{Data: "/d", Database: "postgres://u@h/d", DatabasePasswordFile: "/p", Listen: "127.0.0.1:9", Origin: "o/log",
+		EgressAllow: []string{"10.0.0.0/8", "git.internal"}, LocalSources: true, Workers: 3, ScheduleEvery: config.Duration(2 * time.Minute),
+		PublishEvery: config.Duration(3 * time.Minute), Witnesses: []string{"a", "b"}, MaxObject: 2000000, MaxPack: 3000000, CheckMemory: 200000000}
+	if !reflect.DeepEqual(c, want) {
+		t.Errorf("got  %+v\nwant %+v", c, want)
+	}
+	for field := range reflect.TypeFor[config.Config]().Fields() {
+		if key := "HOLDFAST_" + strings.ToUpper(field.Tag.Get("yaml")); !asked[key] {
+			t.Errorf("%s is never asked for", key)
+		}
+	}
+	for name, value := range map[string]string{"WORKERS": "many", "LOCAL_SOURCES": "yes", "SCHEDULE_EVERY": "soon", "MAX_PACK": "1e9"} {
+		_, err := config.Load("", func(k string) string { return map[string]string{"HOLDFAST_DATA": "/d", "HOLDFAST_" + name: value}[k] })
+		if escrow.CodeOf(err) != escrow.Invalid || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s=%s: %v", name, value, err)
+		}
 	}
 }

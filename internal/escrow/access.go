@@ -154,3 +154,16 @@ func MayDeposit(actor Actor, m Module) error {
 	}
 	return nil
 }
+
+// Erasable reports whether the content of a ledger entry of this kind may be
+// erased for the sake of somebody's data. The acts that agreements, keys,
+// deposits and releases rest on may not: erasing them would take the proof
+// from those who rely on it, or hide what was done.
+func Erasable(kind string) bool {
+	switch kind {
+	case "contact.added", "token.issued", "token.revoked", "share.fetched", "share.accepted", "hand_over.fetched", "attempt.refused",
+		"case.opened", "case.noticed", "case.moved", "sync.requested", "sync.failed", "sync.unchanged", "sync.deposited":
+		return true
+	}
+	return false
+}

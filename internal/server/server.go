@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"holdfast/client"
+	"holdfast/evidence"
 	"holdfast/internal/arrangement"
 	"holdfast/internal/blob/file"
 	"holdfast/internal/config"
@@ -37,6 +38,9 @@ type Options struct {
 	Now    func() time.Time
 	Random io.Reader
 	Log    *slog.Logger
+	// NewAdminToken issues a fresh administrator's token at this start and
+	// revokes the ones before it.
+	NewAdminToken bool
 }
 
 func (o Options) orDefault() Options {
@@ -57,6 +61,7 @@ type Server struct {
 	config   config.Config
 	options  Options
 	keys     *Keys
+	policy   evidence.Policy // the ledger's own key, and the witnesses whose cosignatures are taken
 	lock     *file.DirLock
 	db       *store.DB
 	blobs    *file.Store
@@ -66,9 +71,6 @@ type Server struct {
 	http     *http.Server
 	listener net.Listener
 }
-
-// adminTokenFile is where the first start leaves the administrator's token.
-const adminTokenFile = "admin.token"
 
 // Open opens an installation, making it first when the data directory is new.
 // A second server on the same directory is refused with code Conflict. It
@@ -90,7 +92,7 @@ func Open(ctx context.Context, c config.Config, o Options) (_ *Server, err error
 		return nil, err
 	}
 	s.buildHTTP()
-	if err := s.firstStart(ctx); err != nil {
+	if err := s.adminToken(ctx); err != nil {
 		return nil, err
 	}
 	if s.listener, err = net.Listen("tcp", c.Listen); err != nil {
@@ -115,7 +117,13 @@ func (s *Server) openState(ctx context.Context) error {
 	if s.keys, err = loadKeys(c.KeysDir(), c.Origin, s.options.Random); err != nil {
 		return err
 	}
+	if s.policy, err = evidence.NewPolicy(s.keys.LedgerKey, c.Witnesses, 0); err != nil {
+		return escrow.Errorf(escrow.Invalid, "configuration: witnesses: %w", err)
+	}
 	if s.db, err = openStore(ctx, c, s.keys, s.options); err != nil {
+		return err
+	}
+	if err := s.sameLedger(ctx); err != nil {
 		return err
 	}
 	s.blobs, err = file.Open(c.ObjectsDir())
@@ -165,7 +173,7 @@ func (s *Server) buildHTTP() {
 		Deposits:     &deposits{Vault: v, db: s.db, queue: s.syncs.queue},
 		Objects:      &objects{blobs: s.blobs, db: s.db, releases: releases, limit: s.config.MaxObject},
 		Cases:        releases,
-		Ledger:       &proofs{log: s.db.Ledger(), keys: client.ServerKeys{Ledger: s.keys.LedgerKey, Signing: s.keys.SigningLine}},
+		Ledger:       &proofs{db: s.db, log: s.db.Ledger(), policy: s.policy, keys: client.ServerKeys{Ledger: s.keys.LedgerKey, Signing: s.keys.SigningLine}},
 		Now:          o.Now,
 		Log:          o.Log,
 		MaxObject:    s.config.MaxObject,
@@ -186,43 +194,6 @@ func (s *Server) buildHTTP() {
 	}
 }
 
-// firstStart issues the administrator's token once, into a file.
-func (s *Server) firstStart(ctx context.Context) error {
-	path := filepath.Join(s.config.Data, adminTokenFile)
-	const done = "admin_token_issued"
-	issued := false
-	err := s.db.View(ctx, func(tx *store.Tx) error {
-		_, err := tx.Setting(ctx, done)
-		if escrow.CodeOf(err) == escrow.NotFound {
-			return nil
-		}
-		issued = err == nil
-		return err
-	})
-	if err != nil || issued {
-		return err
-	}
-	// A file left by a start that died before the setting was written holds a
-	// token that nobody was told of; it is replaced.
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return escrow.Wrap(err, escrow.Invalid, "%s", path)
-	}
-	plain, _, err := s.tokens.issue(ctx, "server", escrow.Token{Role: escrow.Administrator, ExpiresAt: s.options.Now().Add(365 * 24 * time.Hour)})
-	if err != nil {
-		return err
-	}
-	if err := writeNew(path, []byte(plain+"\n")); err != nil {
-		return escrow.Wrap(err, escrow.Invalid, "%s", path)
-	}
-	_, err = s.db.Update(ctx, func(tx *store.Tx) ([]escrow.Act, error) {
-		if err := tx.PutSetting(ctx, done, "true"); err != nil {
-			return nil, err
-		}
-		return []escrow.Act{{Kind: "installation.started", At: s.options.Now(), Actor: "server", Data: map[string]string{"origin": s.config.Origin}}}, nil
-	})
-	return err
-}
-
 // Addr is the address the server listens on.
 func (s *Server) Addr() string { return s.listener.Addr().String() }
 
@@ -236,10 +207,16 @@ func (s *Server) LedgerKey() string { return s.keys.LedgerKey }
 // ones finish, running deposits stop at a safe point.
 func (s *Server) Run(ctx context.Context) error {
 	if err := s.syncs.start(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil // stopped before it served
+		}
 		return err
 	}
 	failed := make(chan error, 1)
 	go func() { failed <- s.http.Serve(s.listener) }()
+	publishing, endPublishing := context.WithCancel(ctx)
+	published := make(chan struct{})
+	go func() { defer close(published); s.publish(publishing) }()
 	s.options.Log.InfoContext(ctx, "serving", "address", s.Addr(), "ledger_key", s.keys.LedgerKey)
 	var err error
 	select {
@@ -249,11 +226,14 @@ func (s *Server) Run(ctx context.Context) error {
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopGrace)
 	defer cancel()
 	if serr := s.http.Shutdown(stop); serr != nil {
-		err = errors.Join(err, fmt.Errorf("stop serving: %w", serr))
+		// Whoever is still at it loses the connection, not the database below.
+		err = errors.Join(err, fmt.Errorf("stop serving: %w", serr), s.http.Close())
 	}
 	if errors.Is(err, http.ErrServerClosed) {
 		err = nil
 	}
+	endPublishing()
+	<-published
 	return errors.Join(err, s.syncs.stop(stop))
 }
 

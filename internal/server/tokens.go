@@ -41,26 +41,30 @@ func (t *tokens) Issue(ctx context.Context, actor escrow.Actor, arrangement stri
 		return "", escrow.Token{}, err
 	}
 	spec.Arrangement, spec.Role = arrangement, role
-	return t.issue(ctx, actor.String(), spec)
-}
-
-func (t *tokens) issue(ctx context.Context, by string, spec escrow.Token) (string, escrow.Token, error) {
 	plain, rec, err := auth.Issue(t.random, t.now(), spec)
 	if err != nil {
 		return "", escrow.Token{}, err
 	}
 	_, err = t.db.Update(ctx, func(tx *store.Tx) ([]escrow.Act, error) {
+		if rec.Module != "" {
+			if _, err := tx.Module(ctx, arrangement, rec.Module); err != nil {
+				return nil, err
+			}
+		}
 		if err := tx.PutToken(ctx, rec); err != nil {
 			return nil, err
 		}
-		return []escrow.Act{{Kind: "token.issued", At: rec.CreatedAt, Actor: by, Arrangement: rec.Arrangement, Subject: rec.ID,
-			Data: map[string]string{"party": rec.Party, "person": rec.Person, "role": string(rec.Role), "module": rec.Module,
-				"expires": rec.ExpiresAt.UTC().Format(time.RFC3339)}}}, nil
+		return []escrow.Act{tokenIssued(rec, actor.String())}, nil
 	})
 	if err != nil {
 		return "", escrow.Token{}, err
 	}
 	return plain, rec, nil
+}
+
+func tokenIssued(t escrow.Token, by string) escrow.Act {
+	return escrow.Act{Kind: "token.issued", At: t.CreatedAt, Actor: by, Arrangement: t.Arrangement, Subject: t.ID,
+		Data: map[string]string{"party": t.Party, "person": t.Person, "role": string(t.Role), "module": t.Module, "expires": t.ExpiresAt.UTC().Format(time.RFC3339)}}
 }
 
 // Revoke ends a token of the arrangement at once.

@@ -47,7 +47,7 @@ func Verify(ctx context.Context, c config.Config, o Options, pins []evidence.Pin
 	if err != nil {
 		return nil, err
 	}
-	policy, err := evidence.NewPolicy(k.LedgerKey, nil, 0)
+	policy, err := evidence.NewPolicy(k.LedgerKey, c.Witnesses, 0)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", filepath.Join(c.KeysDir(), ledgerPubFile), err)
 	}

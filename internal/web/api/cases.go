@@ -184,6 +184,11 @@ type Ledger interface {
 	Consistency(ctx context.Context, from int64) (checkpoint []byte, proof []string, err error)
 	// Between proves that the tree of size from is a prefix of that of size to.
 	Between(ctx context.Context, from, to int64) (proof []string, err error)
+	// Cosign takes the cosignatures of witnesses on a published checkpoint
+	// and returns how many it has.
+	Cosign(ctx context.Context, checkpoint []byte) (witnesses int, err error)
+	// Erase removes the content of an entry about the arrangement for good.
+	Erase(ctx context.Context, actor escrow.Actor, arrangement string, index int64, reason string) error
 	// Entries lists the ledger from index after on, opened where the
 	// arrangement may read the content, closed elsewhere.
 	Entries(ctx context.Context, arrangement string, after int64, limit int) ([]evidence.Entry, error)
@@ -212,6 +217,27 @@ func (a *api) ledger() {
 				return nil, err
 			}
 			return answer(client.Consistency{Checkpoint: string(checkpoint), Proof: proof}), nil
+		})
+	type cosignInput struct {
+		Body client.Cosignature
+	}
+	route(a, op{method: http.MethodPost, path: "/ledger/cosignatures", id: "cosign", summary: "Hand in a witness's cosignature on the published checkpoint (public; it proves itself)"},
+		func(ctx context.Context, _ escrow.Actor, in *cosignInput) (*reply[client.Witnessed], error) {
+			n, err := a.Ledger.Cosign(ctx, []byte(in.Body.Checkpoint))
+			if err != nil {
+				return nil, err
+			}
+			return answer(client.Witnessed{Witnesses: n}), nil
+		})
+	type eraseInput struct {
+		ArrangementPath
+		Index int64 `path:"index" minimum:"0"`
+		Body  client.Erasure
+	}
+	route(a, op{method: http.MethodPost, path: "/arrangements/{arrangement}/ledger/{index}/erase", id: "erase-entry",
+		summary: "Erase the content of an entry for good; the tree and every proof go on to hold", action: escrow.ErasePayload, status: http.StatusNoContent},
+		func(ctx context.Context, actor escrow.Actor, in *eraseInput) (*struct{}, error) {
+			return nil, a.Ledger.Erase(ctx, actor, in.Arrangement, in.Index, in.Body.Reason)
 		})
 	type entriesInput struct {
 		ArrangementPath
