@@ -4,7 +4,7 @@ FUZZTIME ?= 2s
 # Set by .ci/run; elsewhere a missing PostgreSQL shows as a skip.
 export HOLDFAST_TEST_POSTGRES HOLDFAST_TEST_POSTGRES_REQUIRED
 
-.PHONY: demo build test lint fuzz
+.PHONY: demo build test lint fuzz bench-git bench-ledger
 
 build: ## the one binary, static
 	CGO_ENABLED=0 $(GO) build -trimpath -o holdfast ./cmd/holdfast
@@ -26,3 +26,9 @@ lint: ## formatting, vet, staticcheck, known vulnerabilities where the database 
 
 fuzz: ## every fuzz target for a short while
 	@./scripts/fuzz $(FUZZTIME)
+
+bench-git: ## deposits against mirrors, archives and bundles: make bench-git REPO=path-or-url
+	@./bench/git.sh "$(REPO)"
+
+bench-ledger: ## the ledger against plain inserts, on both engines
+	@./bench/ledger.sh

@@ -73,6 +73,7 @@ state() {
 	git -C "$origin" pack-refs --all
 }
 
+rm -f "$dir/server" # of an earlier run in the same directory
 "$dir/gitdeposit" serve -root "$dir/served" >"$dir/server" &
 server=$!
 while ! [ -s "$dir/server" ]; do sleep 0.1; done
