@@ -147,13 +147,13 @@ func (c *Client) send(ctx context.Context, method, path string, body io.Reader, 
 	defer resp.Body.Close()
 	problem := &Error{Status: resp.StatusCode}
 	if err := json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(problem); err != nil || problem.Status == 0 {
-		problem = &Error{Status: resp.StatusCode, Detail: "the server answered " + resp.Status}
+		problem = &Error{Status: resp.StatusCode, Detail: c.base.Redacted() + " answered " + resp.Status}
 	}
 	if resp.StatusCode >= 300 && resp.StatusCode < 400 {
 		problem.Detail = c.base.Redacted() + " redirects elsewhere; redirects are refused, for the token goes to nobody else"
 	}
 	if problem.Code == "" { // not a Holdfast server's own words: a proxy's, or another program's
-		problem.Code = codeOf(resp.StatusCode)
+		problem.Code, problem.Hint = codeOf(resp.StatusCode), "check that a Holdfast server is at this address, and what stands before it"
 	}
 	return nil, problem
 }

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -47,7 +48,7 @@ func (c *Client) CheckLedger(ctx context.Context, m Memory) (Memory, evidence.Ch
 	}
 	answer, err := c.Consistency(ctx, pin.Size)
 	if err != nil {
-		return m, evidence.Checkpoint{}, fmt.Errorf("the server cannot show that its ledger contains the %d entries seen before: %w", pin.Size, err)
+		return m, evidence.Checkpoint{}, unproved(err, "that its ledger contains the %d entries seen before", pin.Size)
 	}
 	checkpoint, err := policy.Open([]byte(answer.Checkpoint))
 	if err != nil {
@@ -99,6 +100,18 @@ func (c *Client) PublishedGrowth(ctx context.Context, from int64) (evidence.Grow
 // maxCheckpoint bounds a signed checkpoint with its cosignatures.
 const maxCheckpoint = 64 << 10
 
+// unproved says that the server did not show what it must be able to. Where
+// it declines, its ledger is not the one that was seen; where it fails or
+// does not answer, nothing is known yet.
+func unproved(err error, format string, args ...any) error {
+	what := fmt.Sprintf(format, args...)
+	if e, ok := errors.AsType[*Error](err); ok && e.Status < http.StatusInternalServerError &&
+		e.Status != http.StatusUnauthorized && e.Status != http.StatusForbidden && e.Status != http.StatusTooManyRequests {
+		return fmt.Errorf("%w: the server cannot show %s: %s", evidence.ErrRollback, what, e.Detail)
+	}
+	return fmt.Errorf("the server does not show %s: %w", what, err)
+}
+
 func treeProof(texts []string) (tlog.TreeProof, error) {
 	proof := make(tlog.TreeProof, len(texts))
 	for i, text := range texts {
@@ -125,7 +138,7 @@ func (c *Client) Follow(ctx context.Context, m Memory, checkpoint evidence.Check
 	}
 	answer, err := c.consistencyBetween(ctx, older.Size, newer.Size)
 	if err != nil {
-		return m, fmt.Errorf("the server cannot show how its ledger of %d entries became the one of %d: %w", older.Size, newer.Size, err)
+		return m, unproved(err, "how its ledger of %d entries became the one of %d", older.Size, newer.Size)
 	}
 	proof, err := treeProof(answer.Proof)
 	if err != nil {

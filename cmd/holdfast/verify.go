@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
+	"strings"
 
+	"holdfast/client"
 	"holdfast/evidence"
 	"holdfast/internal/config"
 	"holdfast/internal/escrow"
@@ -48,18 +51,24 @@ func (c *verifyCmd) Run(ctx context.Context, s *streams) error {
 	return escrow.Errorf(escrow.Invalid, "nothing to verify").WithHint("give --data, --config, --export or --receipt")
 }
 
-// readPin reads a pin or a signed checkpoint.
+// readPin reads what a client remembers of a ledger: a file of its pins
+// directory, the pin alone, or a signed checkpoint.
 func readPin(path string) (evidence.Pin, error) {
-	data, err := os.ReadFile(path)
+	data, err := readFile(path, maxKeyFile)
 	if err != nil {
-		return evidence.Pin{}, escrow.Wrap(err, escrow.Invalid, "%s", path)
+		return evidence.Pin{}, err
 	}
-	if pin, err := evidence.ParsePin(string(data)); err == nil {
+	var memory client.Memory
+	if json.Unmarshal(data, &memory) == nil {
+		data = []byte(memory.Pin)
+	}
+	if pin, err := evidence.ParsePin(strings.TrimRight(string(data), "\n") + "\n"); err == nil {
 		return pin, nil
 	}
 	checkpoint, err := evidence.PeekCheckpoint(data)
 	if err != nil {
-		return evidence.Pin{}, escrow.Errorf(escrow.Invalid, "%s is neither a pin nor a checkpoint: %w", path, err)
+		return evidence.Pin{}, escrow.Errorf(escrow.Invalid, "%s is neither a pin nor a checkpoint", path).
+			WithHint("give a file of the pins directory, or a checkpoint as /ledger/checkpoint shows it")
 	}
 	return evidence.NewPin(checkpoint), nil
 }

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -213,6 +214,9 @@ func (c Config) Validate() error {
 		case hasPassword(u):
 			bad("database: the URL holds a password; put it into a file and name that in database_password_file")
 		}
+	}
+	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
+		bad("listen: %q is not an address like 127.0.0.1:8731", c.Listen)
 	}
 	if c.Origin == "" || strings.ContainsAny(c.Origin, " \t\n+") || len(c.Origin) > 200 {
 		bad("origin: %q cannot name a ledger; use a name like escrow.example/log", c.Origin)
