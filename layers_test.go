@@ -77,7 +77,7 @@ func layers() map[string]rule {
 		"internal/intake/git":       {module: []string{"evidence", "internal/escrow"}},
 		"internal/release":          {module: []string{"evidence", "internal/escrow", "internal/seal"}},
 		"internal/deposit":          {module: []string{"evidence", "internal/escrow", "internal/blob", "internal/seal", "internal/vault", "internal/intake/git"}},
-		"internal/export":           {module: []string{"evidence", "client", "internal/escrow", "internal/intake/git/restore"}},
+		"internal/export":           {module: []string{"evidence", "client", "internal/escrow", "internal/seal", "internal/intake/git/restore"}},
 		"internal/auth":             {module: []string{"internal/escrow"}},
 		"internal/web":              {module: []string{"evidence", "client", "internal/escrow"}},
 		"internal/server":           {module: []string{"evidence", "client", "internal"}},

@@ -59,14 +59,21 @@ func commands(t templates) map[string]command {
 		"waitfor":     waitFor,
 		"json":        checkJSON,
 		"setjson":     setFromJSON,
-		"repository":  func(ts *testscript.TestScript, _ bool, args []string) { repository(ts, args) },
-		"commit":      func(ts *testscript.TestScript, _ bool, args []string) { commit(ts, args[0], args[1], args[2]) },
-		"same-refs":   func(ts *testscript.TestScript, _ bool, args []string) { sameRefs(ts, args[0], args[1]) },
-		"git-server":  func(ts *testscript.TestScript, _ bool, args []string) { gitServer(ts, args) },
-		"webhook":     func(ts *testscript.TestScript, _ bool, args []string) { webhook(ts, args) },
-		"flip":        func(ts *testscript.TestScript, _ bool, args []string) { flip(ts, args) },
-		"largest":     func(ts *testscript.TestScript, _ bool, args []string) { largest(ts, args[0], args[1]) },
-		"nowhere":     func(ts *testscript.TestScript, _ bool, args []string) { nowhere(ts, args[0], args[1:]) },
+		"setfile": func(ts *testscript.TestScript, _ bool, args []string) {
+			ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile(args[1])))
+		},
+		"repository": func(ts *testscript.TestScript, _ bool, args []string) { repository(ts, args) },
+		"commit":     func(ts *testscript.TestScript, _ bool, args []string) { commit(ts, args[0], args[1], args[2]) },
+		"same-refs":  func(ts *testscript.TestScript, _ bool, args []string) { sameRefs(ts, args[0], args[1]) },
+		"git-server": func(ts *testscript.TestScript, _ bool, args []string) { gitServer(ts, args) },
+		"webhook":    func(ts *testscript.TestScript, _ bool, args []string) { webhook(ts, args) },
+		"flip":       func(ts *testscript.TestScript, _ bool, args []string) { flip(ts, args) },
+		"largest":    func(ts *testscript.TestScript, _ bool, args []string) { largest(ts, args[0], args[1]) },
+		"forge-card": func(ts *testscript.TestScript, _ bool, args []string) { forgeCard(ts, args[0], args[1]) },
+		"hollow":     func(ts *testscript.TestScript, _ bool, args []string) { hollow(ts, args[0], args[1]) },
+		"liar":       func(ts *testscript.TestScript, _ bool, _ []string) { startLiar(ts) },
+		"lie":        func(ts *testscript.TestScript, _ bool, args []string) { lie(ts, args[0]) },
+		"nowhere":    func(ts *testscript.TestScript, _ bool, args []string) { nowhere(ts, args[0], args[1:]) },
 	}
 	for name, c := range list {
 		negatable := name == "json"

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"holdfast/evidence"
 	"holdfast/internal/export"
 )
 
@@ -16,14 +17,14 @@ type exportCmd struct {
 }
 
 func (c *exportCmd) Run(ctx context.Context, s *streams) error {
-	x, err := fetchExport(ctx, s, c.scoped, c.Case, c.To)
+	x, err := fetchExport(ctx, s, c.scoped, export.Want{Case: c.Case, Dir: c.To})
 	if err != nil {
 		return err
 	}
 	if s.json {
 		return s.printJSON(x.Index)
 	}
-	fmt.Fprintf(s.out, "exported  %s to %s\n", x.Index.Arrangement, c.To)
+	fmt.Fprintf(s.out, "exported  %s to %s, and verified\n", x.Index.Arrangement, c.To)
 	for _, m := range x.Index.Modules {
 		fmt.Fprintf(s.out, "  module  %-20s deposits %d to %d\n", m.ID, m.From, m.To)
 	}
@@ -31,13 +32,18 @@ func (c *exportCmd) Run(ctx context.Context, s *streams) error {
 	return nil
 }
 
-func fetchExport(ctx context.Context, s *streams, r scoped, caseID, dir string) (*export.Export, error) {
+// fetchExport fetches and verifies an export against the ledger remembered.
+func fetchExport(ctx context.Context, s *streams, r scoped, w export.Want) (*export.Export, error) {
 	c, memory, err := r.connect(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	pin, err := evidence.ParsePin(memory.Pin)
 	if err != nil {
 		return nil, err
 	}
 	bar := newProgress(s, "fetch")
 	defer bar.done()
-	return export.Fetch(ctx, c, export.Server{LedgerKey: memory.Key, SigningKey: memory.Signer},
-		export.Want{Arrangement: r.Arrangement, Case: caseID, Dir: dir, Progress: bar.of})
+	w.Arrangement, w.Pins, w.Progress = r.Arrangement, []evidence.Pin{pin}, bar.of
+	return export.Fetch(ctx, c, export.Server{LedgerKey: memory.Key, SigningKey: memory.Signer}, w)
 }

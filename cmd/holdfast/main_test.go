@@ -27,6 +27,7 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata/script",
 		Setup: func(env *testscript.Env) error {
 			env.Values[installationKey{}] = &installation{}
+			env.Values[liarKey{}] = &holder{}
 			env.Setenv("EVIDENCE", filepath.Join(root, "evidence")) // published vectors and combine.py
 			env.Setenv("EXAMPLES", filepath.Join(root, "examples", "agreements"))
 			for _, v := range gitIdentity() {

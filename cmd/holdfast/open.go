@@ -31,6 +31,9 @@ type openCmd struct {
 	At         int    `help:"Open the state at this deposit number instead of the latest."`
 	Bare       bool   `help:"Make bare repositories, without a working tree."`
 
+	LedgerKey string   `help:"Verifier key of the ledger, as pinned or published (for --from)."`
+	Contact   []string `help:"Contact cards you have from another channel, of the dealer and of who deposits: they have no other key in what is opened." type:"existingfile"`
+
 	Server      string `help:"Server, such as https://escrow.example." env:"HOLDFAST_SERVER"`
 	TokenFile   string `help:"File that holds the bearer token." env:"HOLDFAST_TOKEN_FILE" type:"existingfile"`
 	Pins        string `help:"Directory that remembers the ledgers seen." env:"HOLDFAST_PINS" type:"path"`
@@ -38,8 +41,9 @@ type openCmd struct {
 }
 
 func (openCmd) Help() string {
-	return `Combines the re-encrypted shares, decrypts every deposit, rebuilds each repository
-with stock git, and compares every hash and ref with what was deposited. Nothing
+	return `Verifies every signature, receipt and approval first: anybody could seal something to
+a public key. Then combines the re-encrypted shares, decrypts every deposit, rebuilds each
+repository with stock git, and compares every hash and ref with what was deposited. Nothing
 appears under --to before it is whole.
 
 Exit codes: 7 below quorum, 8 wrong key, 9 damaged data, 10 missing data.`
@@ -53,10 +57,23 @@ func (c *openCmd) Run(ctx context.Context, s *streams) error {
 	if err != nil {
 		return err
 	}
+	cards, err := readCards(c.Contact)
+	if err != nil {
+		return err
+	}
 	x, err := c.handOver(ctx, s)
 	if err != nil {
 		return err
 	}
+	checks := export.Checks{LedgerKey: c.LedgerKey, Cards: cards, Module: c.Module, Lenient: true, WithoutObjects: true}
+	if c.Case != "" {
+		checks.LedgerKey = x.Index.Server.LedgerKey // the one that is remembered
+	}
+	verified, err := x.Verify(ctx, checks)
+	if err != nil {
+		return err
+	}
+	keys := newKeyRing(x, identity)
 	modules := x.Modules()
 	if c.Module != "" {
 		modules = []string{c.Module}
@@ -69,7 +86,7 @@ func (c *openCmd) Run(ctx context.Context, s *streams) error {
 	defer os.RemoveAll(work)
 	var opened []openedModule
 	for _, id := range modules {
-		o, err := c.module(ctx, s, x, identity, id, filepath.Join(work, filepath.FromSlash(id)))
+		o, err := c.module(ctx, s, x, keys, id, filepath.Join(work, filepath.FromSlash(id)))
 		if err != nil {
 			return fmt.Errorf("module %s: %w", id, err)
 		}
@@ -78,7 +95,7 @@ func (c *openCmd) Run(ctx context.Context, s *streams) error {
 	if err := os.Rename(work, c.To); err != nil {
 		return escrow.Wrap(err, escrow.Conflict, "%s", c.To)
 	}
-	return c.report(s, opened)
+	return c.report(s, opened, verified, keys.findings)
 }
 
 // handOver opens the export that was named, or fetches the case's.
@@ -90,7 +107,7 @@ func (c *openCmd) handOver(ctx context.Context, s *streams) (*export.Export, err
 		return nil, escrow.Errorf(escrow.Invalid, "nothing to open").
 			WithHint("give --from DIR, or --case with --server, --token-file and --arrangement")
 	}
-	return fetchExport(ctx, s, scoped{remote{c.Server, c.TokenFile, c.Pins}, c.Arrangement}, c.Case, c.To+".handover")
+	return fetchExport(ctx, s, scoped{remote{c.Server, c.TokenFile, c.Pins}, c.Arrangement}, export.Want{Case: c.Case, Dir: c.To + ".handover", Again: true})
 }
 
 // openedModule is what is printed about one module.
@@ -107,7 +124,7 @@ type openedModule struct {
 	Notes    []string `json:"notes,omitempty"`
 }
 
-func (c *openCmd) module(ctx context.Context, s *streams, x *export.Export, identity *age.HybridIdentity, id, dir string) (openedModule, error) {
+func (c *openCmd) module(ctx context.Context, s *streams, x *export.Export, keys *keyRing, id, dir string) (openedModule, error) {
 	list, err := x.Module(id, c.At)
 	if err != nil {
 		return openedModule{}, err
@@ -116,7 +133,6 @@ func (c *openCmd) module(ctx context.Context, s *streams, x *export.Export, iden
 	if last.Git == nil {
 		return openedModule{}, escrow.Errorf(escrow.Invalid, "deposit %d is not of a repository; this version opens repositories", last.Number)
 	}
-	keys := newKeyRing(x, identity)
 	var deposits []restore.Deposit
 	for _, d := range list {
 		deposits = append(deposits, keys.deposit(d.Manifest))
@@ -147,6 +163,7 @@ type keyRing struct {
 	x        *export.Export
 	own      *age.HybridIdentity
 	combined *age.HybridIdentity
+	findings []string // approvals that were of no use, and why
 }
 
 func newKeyRing(x *export.Export, own *age.HybridIdentity) *keyRing { return &keyRing{x: x, own: own} }
@@ -211,9 +228,6 @@ func (k *keyRing) identity(m *evidence.KeyManifest) (*age.HybridIdentity, error)
 	if m.Kind == evidence.DirectKind {
 		return k.own, nil
 	}
-	if k.combined != nil {
-		return k.combined, nil
-	}
 	if k.x.Statement == nil {
 		return nil, escrow.Errorf(escrow.BelowQuorum, "compartment %s was not released in this export", m.Compartment).
 			WithHint("open a case and fetch its hand-over")
@@ -225,38 +239,67 @@ func (k *keyRing) identity(m *evidence.KeyManifest) (*age.HybridIdentity, error)
 	if epoch.Manifest.Recipient != m.Recipient {
 		return nil, escrow.Errorf(escrow.WrongKey, "epoch %d of %s has another key than the epoch %d that was released", m.Epoch, m.Compartment, epoch.Manifest.Epoch)
 	}
-	k.combined, err = combineApprovals(k.x, epoch.Manifest, k.own)
+	if k.combined == nil {
+		k.combined, err = k.combine(epoch.Manifest)
+	}
 	return k.combined, err
 }
 
-// combineApprovals opens each approval with the recipient's key and puts the
-// release identity together.
-func combineApprovals(x *export.Export, m *evidence.KeyManifest, own *age.HybridIdentity) (*age.HybridIdentity, error) {
+// combine opens each approval with the recipient's key and puts the release
+// identity together. An approval that holds no good share is left out and
+// named: one trustee must not be able to keep what the others released.
+func (k *keyRing) combine(m *evidence.KeyManifest) (*age.HybridIdentity, error) {
+	approvals, err := k.x.Counted(false)
+	if err != nil {
+		return nil, err
+	}
 	var sealedTo []string
-	for _, r := range x.Statement.Recipients {
+	for _, r := range k.x.Statement.Recipients {
 		if p := m.Pinned(r.Fingerprint); p != nil {
 			sealedTo = append(sealedTo, p.Recipient)
 		}
 	}
 	var offered []seal.Offered
-	for _, a := range x.Approvals {
-		text, err := seal.OpenApproval(a.Approval, sealedTo, own)
-		if err != nil {
-			return nil, fmt.Errorf("approval of %s/%s: %w", a.Approval.Trustee, a.Approval.Person, err)
+	var wrongKey error
+	for _, a := range approvals {
+		text, err := seal.OpenApproval(a, sealedTo, k.own)
+		if err == nil {
+			_, err = seal.CheckShare(m, text)
 		}
-		offered = append(offered, seal.Offered{Name: a.Approval.Trustee, Text: text})
+		if err != nil {
+			if escrow.CodeOf(err) == escrow.WrongKey {
+				wrongKey = err
+			}
+			k.findings = append(k.findings, fmt.Sprintf("approval of %s/%s is of no use: %v", a.Trustee, a.Person, err))
+			continue
+		}
+		offered = append(offered, seal.Offered{Name: a.Trustee, Text: text})
+	}
+	if len(offered) == 0 && wrongKey != nil {
+		return nil, wrongKey // the key file is not the recipient's
 	}
 	combined, err := seal.Combine(offered, m)
 	if err != nil {
+		if e, ok := errors.AsType[*escrow.Error](err); ok && len(k.findings) > 0 {
+			return nil, e.WithHint("ask another trustee to approve and fetch again; %s", strings.Join(k.findings, "; "))
+		}
 		return nil, err
 	}
 	return combined.Identity, nil
 }
 
-func (c *openCmd) report(s *streams, opened []openedModule) error {
+func (c *openCmd) report(s *streams, opened []openedModule, verified *export.Report, findings []string) error {
 	if s.json {
+		for _, f := range findings {
+			fmt.Fprintf(s.err, "note: %s\n", f)
+		}
 		return s.printJSON(opened)
 	}
+	fmt.Fprintf(s.out, "verified  %d signatures, %d receipts, %d ledger entries\n", verified.Signatures, verified.Receipts, verified.Entries)
+	for _, f := range findings {
+		fmt.Fprintf(s.out, "  note      %s\n", f)
+	}
+	printTrusted(s, verified.Trusted)
 	for _, o := range opened {
 		fmt.Fprintf(s.out, "opened    %s\n", o.Module)
 		fmt.Fprintf(s.out, "  deposit %d, built from %s\n", o.Deposit, numbers(o.Deposits))

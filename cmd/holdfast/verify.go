@@ -17,12 +17,13 @@ import (
 
 // verifyCmd re-reads everything and names the first thing that does not hold.
 type verifyCmd struct {
-	Export    string `help:"Verify this export, offline." type:"existingdir" xor:"what"`
-	Data      string `help:"Verify the installation in this data directory; its server must not run." type:"existingdir" xor:"what"`
-	Config    string `help:"Configuration file of the installation, as for serve." type:"existingfile"`
-	Receipt   string `help:"Verify this receipt; its manifest lies beside it as FILE.manifest." type:"existingfile" xor:"what"`
-	LedgerKey string `help:"Verifier key of the ledger, as pinned or published (for --receipt and --export)."`
-	Pin       string `help:"File with a checkpoint seen before: the ledger must still contain it." type:"existingfile"`
+	Export    string   `help:"Verify this export, offline." type:"existingdir" xor:"what"`
+	Data      string   `help:"Verify the installation in this data directory; its server must not run." type:"existingdir" xor:"what"`
+	Config    string   `help:"Configuration file of the installation, as for serve." type:"existingfile"`
+	Receipt   string   `help:"Verify this receipt; its manifest lies beside it as FILE.manifest." type:"existingfile" xor:"what"`
+	LedgerKey string   `help:"Verifier key of the ledger, as pinned or published (for --receipt and --export)."`
+	Pin       string   `help:"File with a checkpoint seen before: the ledger must still contain it." type:"existingfile"`
+	Contact   []string `help:"Contact cards you have from another channel: their people have no other key in the export." type:"existingfile"`
 }
 
 func (verifyCmd) Help() string {
@@ -74,15 +75,16 @@ func readPin(path string) (evidence.Pin, error) {
 }
 
 func (c *verifyCmd) export(ctx context.Context, s *streams, pins []evidence.Pin) error {
+	cards, err := readCards(c.Contact)
+	if err != nil {
+		return err
+	}
 	x, err := export.Open(c.Export)
 	if err != nil {
 		return err
 	}
-	if c.LedgerKey != "" && x.Index.Server.LedgerKey != c.LedgerKey {
-		return escrow.Errorf(escrow.WrongKey, "the export names ledger key %s, you expect %s", x.Index.Server.LedgerKey, c.LedgerKey)
-	}
 	bar := newProgress(s, "verify")
-	r, err := x.Verify(ctx, bar.of, pins...)
+	r, err := x.Verify(ctx, export.Checks{LedgerKey: c.LedgerKey, Pins: pins, Cards: cards, Progress: bar.of})
 	bar.done()
 	if err != nil {
 		return err
@@ -95,10 +97,30 @@ func (c *verifyCmd) export(ctx context.Context, s *streams, pins []evidence.Pin)
 	fmt.Fprintf(s.out, "  deposits   %d, each with its receipt\n", r.Deposits)
 	fmt.Fprintf(s.out, "  objects    %d, %s, each equal to its name\n", r.Objects, size(r.Bytes))
 	fmt.Fprintf(s.out, "  signatures %d, over manifests, keys and approvals\n", r.Signatures)
-	if c.LedgerKey == "" {
-		fmt.Fprintf(s.out, "  note       the ledger key came with the export; compare it: %s\n", x.Index.Server.LedgerKey)
-	}
+	printTrusted(s, r.Trusted)
 	return nil
+}
+
+func readCards(paths []string) ([]evidence.Contact, error) {
+	var cards []evidence.Contact
+	for _, path := range paths {
+		card, err := readContact(path)
+		if err != nil {
+			return nil, err
+		}
+		cards = append(cards, *card)
+	}
+	return cards, nil
+}
+
+// printTrusted lists the keys that what was checked rests on and that came
+// with the export itself.
+func printTrusted(s *streams, list []export.Trusted) {
+	for _, t := range list {
+		if !t.Compared {
+			fmt.Fprintf(s.out, "  on trust   %s: %s; compare it over another channel\n", t.Who, t.Key)
+		}
+	}
 }
 
 func (c *verifyCmd) receipt(s *streams) error {

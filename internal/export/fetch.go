@@ -1,7 +1,7 @@
 package export
 
 import (
-	"bytes"
+	"bufio"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -10,9 +10,12 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 
 	"holdfast/client"
 	"holdfast/evidence"
@@ -22,25 +25,24 @@ import (
 // Want says what to fetch. Without a case it is the whole arrangement.
 type Want struct {
 	Arrangement string
-	Case        string // a case in force: its compartment, its deposits, its approvals
-	Dir         string // must not exist, or be one an interrupted fetch left
+	Case        string         // a case in force: its compartment, its deposits, its approvals
+	Dir         string         // must not exist, or be one an interrupted fetch left
+	Again       bool           // take a finished export of the same in Dir up again: approvals may have come in
+	Pins        []evidence.Pin // states of the ledger seen before
 	Progress    Progress
 }
 
-// Fetch writes an export. Objects that are there already with the right bytes
-// are not fetched again, so an interrupted fetch can be repeated. The index is
-// written last: a directory without one is not an export.
+// Fetch writes an export and verifies it. Objects that are there already with
+// the right bytes are not fetched again, so an interrupted fetch can be
+// repeated. The index is written last, when everything holds: a directory
+// without one is not an export.
 func Fetch(ctx context.Context, c *client.Client, keys Server, w Want) (*Export, error) {
 	f := &fetcher{ctx: ctx, client: c, want: w, index: Index{Format: Format, Arrangement: w.Arrangement, Server: keys, Case: w.Case}}
-	if _, err := os.Stat(filepath.Join(w.Dir, indexFile)); err == nil {
-		return nil, escrow.Errorf(escrow.Conflict, "%s is a finished export", w.Dir).WithHint("name a new directory")
+	made, err := f.prepare()
+	if err != nil {
+		return nil, err
 	}
-	_, err := os.Lstat(w.Dir)
-	made := errors.Is(err, fs.ErrNotExist)
-	if err := os.MkdirAll(filepath.Join(w.Dir, objectsDir), 0o700); err != nil {
-		return nil, escrow.Errorf(escrow.Invalid, "%w", err)
-	}
-	steps := []func() error{f.agreement, f.contacts, f.deposits, f.ledger, f.objects, f.guide, f.writeIndex}
+	steps := []func() error{f.agreement, f.contacts, f.ledger, f.deposits, f.objects, f.guide, f.verify, f.writeIndex}
 	for _, step := range steps {
 		if err := step(); err != nil {
 			if made && f.stored == 0 { // nothing that a repetition would be spared
@@ -52,6 +54,40 @@ func Fetch(ctx context.Context, c *client.Client, keys Server, w Want) (*Export,
 	return Open(w.Dir)
 }
 
+// prepare makes the directory, or clears of an earlier fetch what could
+// outlive its reason; objects stay.
+func (f *fetcher) prepare() (made bool, err error) {
+	dir := f.want.Dir
+	if index, err := Open(dir); err == nil || escrow.CodeOf(err) != escrow.Missing {
+		if !f.want.Again || err == nil && (index.Index.Case != f.want.Case || index.Index.Arrangement != f.want.Arrangement) {
+			return false, escrow.Errorf(escrow.Conflict, "%s is a finished export", dir).WithHint("name a new directory")
+		}
+	}
+	_, err = os.Lstat(dir)
+	made = errors.Is(err, fs.ErrNotExist)
+	if err := os.MkdirAll(filepath.Join(dir, objectsDir), 0o700); err != nil {
+		return made, escrow.Errorf(escrow.Invalid, "%w", err)
+	}
+	parts, err := filepath.Glob(filepath.Join(dir, objectsDir, partPrefix+"*"))
+	if err != nil {
+		return made, err
+	}
+	for _, path := range append(parts, filepath.Join(dir, indexFile)) {
+		if err := ignoreMissing(os.Remove(path)); err != nil {
+			return made, escrow.Wrap(err, escrow.Invalid, "%s", path)
+		}
+	}
+	for _, sub := range []string{contactsDir, approvalsDir} {
+		if err := os.RemoveAll(filepath.Join(dir, sub)); err != nil {
+			return made, escrow.Wrap(err, escrow.Invalid, "%s", filepath.Join(dir, sub))
+		}
+	}
+	return made, nil
+}
+
+// partPrefix begins the name of an object that is still being fetched.
+const partPrefix = ".part-"
+
 type fetcher struct {
 	ctx    context.Context
 	client *client.Client
@@ -59,7 +95,8 @@ type fetcher struct {
 	index  Index
 	list   []client.Deposit
 	open   []OpenDeposit
-	stored int // objects
+	size   int64 // of the exported ledger
+	stored int   // objects
 }
 
 func (f *fetcher) write(path string, data []byte) error {
@@ -68,9 +105,17 @@ func (f *fetcher) write(path string, data []byte) error {
 		return escrow.Wrap(err, escrow.Invalid, "%s", full)
 	}
 	if err := os.WriteFile(full, data, 0o600); err != nil {
-		return escrow.Wrap(err, escrow.Invalid, "%s", full)
+		return cannotWrite(err, full)
 	}
 	return nil
+}
+
+// cannotWrite tells a full disk from one that refuses.
+func cannotWrite(err error, path string) error {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return escrow.Wrap(err, escrow.Full, "%s", path).WithHint("make room and run the same command again; it goes on where it stopped")
+	}
+	return escrow.Wrap(err, escrow.Invalid, "%s", path)
 }
 
 func (f *fetcher) writeSigned(path string, s client.Signed) error {
@@ -138,6 +183,12 @@ func (f *fetcher) deposits() error {
 		if err != nil {
 			return err
 		}
+		if later, err := f.later(receipt); err != nil || later {
+			if err != nil {
+				return escrow.Errorf(escrow.Damaged, "the server's receipt of deposit %d of %s: %w", m.Number, m.Module, err)
+			}
+			continue
+		}
 		dir := depositDir(m.Module, m.Number)
 		if err := errors.Join(f.writeSigned(filepath.Join(dir, manifestFile), d.Manifest), f.write(filepath.Join(dir, receiptFile), receipt)); err != nil {
 			return err
@@ -146,12 +197,26 @@ func (f *fetcher) deposits() error {
 		f.addModule(m)
 		compartments[m.Compartment] = true
 	}
-	for compartment := range compartments {
+	for _, compartment := range slices.Sorted(maps.Keys(compartments)) {
 		if err := f.epochs(compartment); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// later reports whether a deposit came in after the ledger was fetched: it is
+// for the next export.
+func (f *fetcher) later(receipt []byte) (bool, error) {
+	r, err := evidence.ParseReceipt(receipt)
+	if err != nil {
+		return false, err
+	}
+	act, err := r.Act()
+	if err != nil {
+		return false, err
+	}
+	return f.want.Case == "" && act.Index >= f.size, nil
 }
 
 func (f *fetcher) addModule(m *evidence.DepositManifest) {
@@ -201,22 +266,41 @@ func (f *fetcher) caseFiles(h client.HandOver) error {
 // ledgerPage is how many entries are asked for at once.
 const ledgerPage = 1000
 
-// ledger exports the whole tree: entries of other arrangements are closed.
-func (f *fetcher) ledger() error {
+// ledger exports the whole tree: entries of other arrangements are closed. It
+// may be long, so it is written as it comes.
+func (f *fetcher) ledger() (err error) {
+	policy, err := evidence.NewPolicy(f.index.Server.LedgerKey, nil, 0)
+	if err != nil {
+		return escrow.Errorf(escrow.Invalid, "ledger key: %w", err)
+	}
 	answer, err := f.client.Consistency(f.ctx, 0)
 	if err != nil {
 		return err
 	}
-	checkpoint, err := evidence.PeekCheckpoint([]byte(answer.Checkpoint))
+	checkpoint, err := policy.Open([]byte(answer.Checkpoint))
 	if err != nil {
 		return escrow.Errorf(escrow.Damaged, "the server's checkpoint: %w", err)
 	}
-	var out bytes.Buffer
+	f.size = checkpoint.Size
+	if err := f.write(checkpointFile, []byte(answer.Checkpoint)); err != nil {
+		return err
+	}
+	path := filepath.Join(f.want.Dir, entriesFile)
+	file, err := os.Create(path)
+	if err != nil {
+		return cannotWrite(err, path)
+	}
+	out := bufio.NewWriter(file)
+	defer func() {
+		if werr := errors.Join(out.Flush(), file.Close()); err == nil && werr != nil {
+			err = cannotWrite(werr, path)
+		}
+	}()
 	header, err := evidence.ExportHeader{Format: evidence.LedgerFormat, Origin: checkpoint.Origin, Size: checkpoint.Size}.Line()
 	if err != nil {
 		return err
 	}
-	out.Write(header)
+	_, _ = out.Write(header) // an error stays until Flush
 	for next := int64(0); next < checkpoint.Size; {
 		list, err := f.client.LedgerEntries(f.ctx, f.want.Arrangement, next, ledgerPage)
 		if err != nil {
@@ -225,10 +309,7 @@ func (f *fetcher) ledger() error {
 		if len(list) == 0 {
 			return escrow.Errorf(escrow.Missing, "the server's ledger ends at entry %d of %d", next, checkpoint.Size)
 		}
-		for _, e := range list {
-			if next >= checkpoint.Size {
-				break
-			}
+		for _, e := range list[:min(int64(len(list)), checkpoint.Size-next)] {
 			entry := evidence.Entry{Index: e.Index}
 			copy(entry.Commitment[:], e.Commitment)
 			if e.Payload != "" {
@@ -238,11 +319,22 @@ func (f *fetcher) ledger() error {
 			if err != nil {
 				return err
 			}
-			out.Write(line)
+			_, _ = out.Write(line)
 			next++
 		}
 	}
-	return errors.Join(f.write(entriesFile, out.Bytes()), f.write(checkpointFile, []byte(answer.Checkpoint)))
+	return nil
+}
+
+// verify checks all that was fetched before it becomes an export. The objects
+// were compared with their names as they came.
+func (f *fetcher) verify() error {
+	x, err := open(f.want.Dir, f.index)
+	if err != nil {
+		return err
+	}
+	_, err = x.Verify(f.ctx, Checks{LedgerKey: f.index.Server.LedgerKey, Pins: f.want.Pins, Lenient: true, WithoutObjects: true})
+	return err
 }
 
 func (f *fetcher) objects() error {
@@ -279,7 +371,7 @@ func (f *fetcher) object(o evidence.ObjectEntry) (err error) {
 		return err
 	}
 	defer body.Close()
-	tmp, err := os.CreateTemp(filepath.Dir(final), ".part-*")
+	tmp, err := os.CreateTemp(filepath.Dir(final), partPrefix+"*")
 	if err != nil {
 		return escrow.Wrap(err, escrow.Invalid, "%s", final)
 	}
@@ -289,8 +381,12 @@ func (f *fetcher) object(o evidence.ObjectEntry) (err error) {
 		}
 	}()
 	h := sha256.New()
-	n, err := io.Copy(io.MultiWriter(tmp, h), io.LimitReader(body, o.Size+1))
-	if err := errors.Join(err, tmp.Close()); err != nil {
+	source := &failing{r: io.LimitReader(body, o.Size+1)}
+	n, err := io.Copy(io.MultiWriter(tmp, h), source)
+	if err := errors.Join(err, tmp.Sync(), tmp.Close()); err != nil {
+		if source.err == nil {
+			return cannotWrite(err, final)
+		}
 		return escrow.Wrap(err, escrow.Unavailable, "object %s broke off after %d of %d bytes", o.Name, n, o.Size).WithHint("run the same command again; it goes on where it stopped")
 	}
 	if got := hex.EncodeToString(h.Sum(nil)); n != o.Size || got != o.Name {
@@ -298,6 +394,20 @@ func (f *fetcher) object(o evidence.ObjectEntry) (err error) {
 	}
 	f.stored++
 	return os.Rename(tmp.Name(), final)
+}
+
+// failing remembers that it was the source that failed, and not the disk.
+type failing struct {
+	r   io.Reader
+	err error
+}
+
+func (f *failing) Read(p []byte) (int, error) {
+	n, err := f.r.Read(p)
+	if err != nil && err != io.EOF {
+		f.err = err
+	}
+	return n, err
 }
 
 func ignoreMissing(err error) error {
@@ -312,7 +422,11 @@ func (f *fetcher) writeIndex() error {
 	if err != nil {
 		return err
 	}
-	return f.write(indexFile, append(data, '\n'))
+	tmp := filepath.Join(objectsDir, partPrefix+indexFile)
+	if err := f.write(tmp, append(data, '\n')); err != nil {
+		return err
+	}
+	return os.Rename(filepath.Join(f.want.Dir, tmp), filepath.Join(f.want.Dir, indexFile))
 }
 
 // guide writes the combiner and, in Dutch and English, how to open everything

@@ -3,7 +3,7 @@
 // and a guide, enough to check and open everything with stock tools and no
 // server.
 //
-// It may import evidence, client and escrow, and git's restore recipe.
+// It may import evidence, client, escrow and seal, and git's restore recipe.
 package export
 
 import (
@@ -94,7 +94,7 @@ type Export struct {
 	Contacts  []evidence.Contact
 	Statement *evidence.ApprovalStatement // nil without a case
 	statement []byte
-	Approvals []OpenApproval
+	Approvals []OpenApproval // as they are there; see [Export.Counted]
 }
 
 // OpenEpoch is a key manifest of an export.
@@ -110,10 +110,12 @@ type OpenDeposit struct {
 	Receipt  []byte // nil when the export has none
 }
 
-// OpenApproval is an approval of an export's case.
+// OpenApproval is an approval of an export's case. Whether it is one at all
+// has not been looked at: whoever made the export could put anything there,
+// and one bad file must not keep the good ones from being used.
 type OpenApproval struct {
-	Approval *evidence.Approval
-	Signed   client.Signed
+	File   string
+	Signed client.Signed
 }
 
 // Open reads an export. Every error names the file.
@@ -123,9 +125,15 @@ func Open(dir string) (*Export, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := json.Unmarshal(data, &x.Index); err != nil || x.Index.Format != Format {
+	var index Index
+	if err := json.Unmarshal(data, &index); err != nil || index.Format != Format {
 		return nil, escrow.Errorf(escrow.Damaged, "%s is not the index of a %s", filepath.Join(dir, indexFile), Format)
 	}
+	return open(dir, index)
+}
+
+func open(dir string, index Index) (*Export, error) {
+	x := &Export{Dir: dir, Index: index}
 	for _, step := range []func() error{x.openEpochs, x.openDeposits, x.openContacts, x.openCase} {
 		if err := step(); err != nil {
 			return nil, err
@@ -133,6 +141,9 @@ func Open(dir string) (*Export, error) {
 	}
 	return x, nil
 }
+
+// maxDeposits bounds the deposits of one module in an export.
+const maxDeposits = 1 << 20
 
 // maxDocument bounds one document of an export.
 const maxDocument = 32 << 20
@@ -178,6 +189,9 @@ func (x *Export) openEpochs() error {
 		if err != nil {
 			return escrow.Errorf(escrow.Damaged, "%s: %w", path, err)
 		}
+		if m.Arrangement != x.Index.Arrangement || m.Compartment != e.Compartment || m.Epoch != e.Number {
+			return escrow.Errorf(escrow.Damaged, "%s is the key manifest of %s/%s, epoch %d", path, m.Arrangement, m.Compartment, m.Epoch)
+		}
 		x.Epochs = append(x.Epochs, OpenEpoch{m, signed})
 	}
 	return nil
@@ -185,6 +199,9 @@ func (x *Export) openEpochs() error {
 
 func (x *Export) openDeposits() error {
 	for _, m := range x.Index.Modules {
+		if m.From < 1 || m.To < m.From || m.To-m.From >= maxDeposits {
+			return escrow.Errorf(escrow.Damaged, "%s names deposits %d to %d of a module", indexFile, m.From, m.To)
+		}
 		if !evidence.IsID(m.ID) {
 			return escrow.Errorf(escrow.Damaged, "%s names module %q", indexFile, m.ID)
 		}
@@ -256,11 +273,7 @@ func (x *Export) openCase() error {
 		if err != nil {
 			return err
 		}
-		a, err := evidence.ParseApproval([]byte(signed.Document))
-		if err != nil {
-			return escrow.Errorf(escrow.Damaged, "approval %s: %w", e.Name(), err)
-		}
-		x.Approvals = append(x.Approvals, OpenApproval{a, signed})
+		x.Approvals = append(x.Approvals, OpenApproval{e.Name(), signed})
 	}
 	return nil
 }

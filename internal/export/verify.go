@@ -10,63 +10,147 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"holdfast/evidence"
 	"holdfast/internal/escrow"
+	"holdfast/internal/seal"
 )
 
 // Report counts what was checked and held.
 type Report struct {
-	Entries    int64 `json:"ledger_entries"`
-	Opened     int64 `json:"entries_opened"`
-	Deposits   int   `json:"deposits"`
-	Receipts   int   `json:"receipts"`
-	Objects    int   `json:"objects"`
-	Bytes      int64 `json:"bytes"`
-	Epochs     int   `json:"key_manifests"`
-	Approvals  int   `json:"approvals"`
-	Signatures int   `json:"signatures"`
+	Entries    int64     `json:"ledger_entries"`
+	Opened     int64     `json:"entries_opened"`
+	Deposits   int       `json:"deposits"`
+	Receipts   int       `json:"receipts"`
+	Objects    int       `json:"objects"`
+	Bytes      int64     `json:"bytes"`
+	Epochs     int       `json:"key_manifests"`
+	Approvals  int       `json:"approvals"`
+	Signatures int       `json:"signatures"`
+	Trusted    []Trusted `json:"trusted"`
+}
+
+// Trusted is a public key that what was checked rests on.
+type Trusted struct {
+	Who      string `json:"who"`
+	Key      string `json:"key"`
+	Compared bool   `json:"compared"` // with what the caller knew from elsewhere
 }
 
 // Progress is told how many bytes of objects have been read, of how many.
 type Progress func(done, total int64)
 
-// Verify checks everything in the export offline: every signature, every
-// receipt against the exported ledger, the ledger's tree against its signed
-// checkpoint, and every object against its name. The first thing that does
-// not hold is the error; it names the file or the index of the entry. The
-// ledger must also contain what every pin saw.
-func (x *Export) Verify(ctx context.Context, progress Progress, pins ...evidence.Pin) (*Report, error) {
-	r := &Report{}
-	policy, err := evidence.NewPolicy(x.Index.Server.LedgerKey, nil, 0)
-	if err != nil {
-		return r, escrow.Errorf(escrow.Damaged, "ledger key of the export: %w", err)
-	}
-	if err := x.verifyLedger(policy, r, pins); err != nil {
-		return r, err
-	}
-	for _, e := range x.Epochs {
-		if err := evidence.Verify(e.Manifest.Dealer.Key, evidence.NamespaceKeys, []byte(e.Signed.Document), []byte(e.Signed.Signature)); err != nil {
-			return r, escrow.Errorf(escrow.Damaged, "key manifest of %s, epoch %d: %w", e.Manifest.Compartment, e.Manifest.Epoch, err)
-		}
-		r.Epochs++
-		r.Signatures++
-	}
-	if err := x.verifyDeposits(policy, r); err != nil {
-		return r, err
-	}
-	if err := x.verifyApprovals(r); err != nil {
-		return r, err
-	}
-	return r, x.verifyObjects(ctx, r, progress)
+// Checks say against what an export is verified.
+type Checks struct {
+	// LedgerKey is the ledger's key as pinned or published; "" takes the one
+	// that came with the export.
+	LedgerKey string
+	// Pins are states of the ledger seen before: it must contain them.
+	Pins []evidence.Pin
+	// Cards are contact cards that came another way. Whoever they are of has
+	// no other key anywhere in the export.
+	Cards []evidence.Contact
+	// Lenient takes approvals that do not hold as not there, as long as the
+	// others are enough. Otherwise the first that does not hold is the error.
+	Lenient bool
+	// Module leaves all other modules out: what is wrong with them must not
+	// keep somebody from this one.
+	Module string
+	// WithoutObjects leaves the objects out: whoever opens them next compares
+	// them then.
+	WithoutObjects bool
+	Progress       Progress
 }
 
-func (x *Export) verifyLedger(policy evidence.Policy, r *Report, pins []evidence.Pin) error {
-	checkpoint, err := x.read(checkpointFile)
+// Verify checks everything in the export offline: every signature, every
+// receipt against the exported ledger, the ledger's tree against its signed
+// checkpoint and the pins, keys against the cards and the acts that pinned
+// them, that nothing which the ledger or the approved statement names is left
+// out, and every object against its name. The first thing that does not hold
+// is the error; it names the file or the index of the entry.
+func (x *Export) Verify(ctx context.Context, c Checks) (*Report, error) {
+	v := &verifier{x: x, checks: c, report: &Report{}, receipts: map[int64][32]byte{}}
+	for _, d := range x.Deposits {
+		if v.concerns(d.Manifest.Module) {
+			v.held = append(v.held, d)
+		}
+	}
+	for _, step := range []func() error{v.parseReceipts, v.ledger, v.agreement, v.keys, v.deposits, v.complete, v.approvals, v.trust} {
+		if err := step(); err != nil {
+			return v.report, err
+		}
+	}
+	if c.WithoutObjects {
+		return v.report, nil
+	}
+	return v.report, v.objects(ctx)
+}
+
+type verifier struct {
+	x      *Export
+	checks Checks
+	report *Report
+	policy evidence.Policy
+
+	held     []OpenDeposit      // those that are looked at
+	receipts map[int64][32]byte // what receipts say is at an index
+	accepted []acceptedAct      // what the ledger says was accepted
+	agreed   []string           // digests of the agreements that are named anywhere
+	pinned   map[string]string  // party/person → signing key, as the ledger recorded it
+}
+
+type acceptedAct struct {
+	index  int64
+	module string
+	number int
+	digest string
+}
+
+func (v *verifier) concerns(module string) bool {
+	return v.checks.Module == "" || v.checks.Module == module
+}
+
+func (v *verifier) parseReceipts() error {
+	for _, d := range v.held {
+		if d.Receipt == nil {
+			return escrow.Errorf(escrow.Missing, "%s has no receipt", depositName(d.Manifest))
+		}
+		r, err := evidence.ParseReceipt(d.Receipt)
+		if err != nil {
+			return escrow.Errorf(escrow.Damaged, "receipt of %s: %w", depositName(d.Manifest), err)
+		}
+		act, err := r.Act()
+		if err != nil {
+			return escrow.Errorf(escrow.Damaged, "receipt of %s: %w", depositName(d.Manifest), err)
+		}
+		salt, err := hex.DecodeString(r.Salt)
+		if err != nil {
+			return escrow.Errorf(escrow.Damaged, "receipt of %s: %w", depositName(d.Manifest), err)
+		}
+		v.receipts[act.Index] = evidence.Commit(salt, []byte(r.Payload))
+	}
+	return nil
+}
+
+func depositName(m *evidence.DepositManifest) string {
+	return fmt.Sprintf("deposit %d of %s", m.Number, m.Module)
+}
+
+func (v *verifier) ledger() error {
+	key := v.x.Index.Server.LedgerKey
+	if v.checks.LedgerKey != "" && key != v.checks.LedgerKey {
+		return escrow.Errorf(escrow.WrongKey, "the export names ledger key %s, you expect %s", key, v.checks.LedgerKey)
+	}
+	var err error
+	if v.policy, err = evidence.NewPolicy(key, nil, 0); err != nil {
+		return escrow.Errorf(escrow.Damaged, "ledger key of the export: %w", err)
+	}
+	checkpoint, err := v.x.read(checkpointFile)
 	if err != nil {
 		return err
 	}
-	f, err := os.Open(filepath.Join(x.Dir, entriesFile))
+	f, err := os.Open(filepath.Join(v.x.Dir, entriesFile))
 	if err != nil {
 		return escrow.Wrap(err, escrow.Missing, "%s", entriesFile)
 	}
@@ -75,44 +159,175 @@ func (x *Export) verifyLedger(policy evidence.Policy, r *Report, pins []evidence
 	if err != nil {
 		return escrow.Errorf(escrow.Damaged, "%s: %w", entriesFile, err)
 	}
-	report, err := evidence.VerifyExport(entries, checkpoint, policy, pins...)
+	report, err := evidence.VerifyExport(v.watched(entries), checkpoint, v.policy, v.checks.Pins...)
 	if err != nil {
 		return escrow.Errorf(escrow.Damaged, "%w", err)
 	}
-	r.Entries, r.Opened = report.Checkpoint.Size, report.Open
-	r.Signatures++
+	for index := range v.receipts {
+		if index >= report.Checkpoint.Size {
+			return escrow.Errorf(escrow.Missing, "a receipt is of entry %d, but the exported ledger ends at %d", index, report.Checkpoint.Size)
+		}
+	}
+	v.report.Entries, v.report.Opened = report.Checkpoint.Size, report.Open
+	v.report.Signatures++
 	return nil
 }
 
-func (x *Export) verifyDeposits(policy evidence.Policy, r *Report) error {
-	var before OpenDeposit
-	for _, d := range x.Deposits {
-		m := d.Manifest
-		name := fmt.Sprintf("deposit %d of %s", m.Number, m.Module)
-		key, err := x.signer(m.By)
+// agreement checks that the text is one that something signed or recorded
+// rests on.
+func (v *verifier) agreement() error {
+	data, err := v.x.read(canonicalFile)
+	if err != nil {
+		return err
+	}
+	for _, e := range v.x.Epochs {
+		v.agreed = append(v.agreed, e.Manifest.Agreement)
+	}
+	for _, d := range v.held {
+		v.agreed = append(v.agreed, d.Manifest.Agreement)
+	}
+	if v.x.Statement != nil {
+		v.agreed = append(v.agreed, v.x.Statement.Agreement)
+	}
+	if digest := evidence.Digest(data); !slices.Contains(v.agreed, digest) {
+		return escrow.Errorf(escrow.Damaged, "%s has digest %s, which nothing in the export rests on", canonicalFile, digest)
+	}
+	return nil
+}
+
+// keys checks every key manifest, and that nobody has two keys.
+func (v *verifier) keys() error {
+	for _, e := range v.x.Epochs {
+		m, err := seal.OpenManifest([]byte(e.Signed.Document), []byte(e.Signed.Signature))
 		if err != nil {
+			return escrow.Errorf(escrow.Damaged, "%w", err)
+		}
+		what := fmt.Sprintf("the key manifest of %s, epoch %d,", m.Compartment, m.Epoch)
+		if err := v.sameKey(what, m.Dealer.Party, m.Dealer.Person, "", m.Dealer.Key); err != nil {
 			return err
 		}
-		if err := evidence.Verify(key, evidence.NamespaceDeposit, []byte(d.Signed.Document), []byte(d.Signed.Signature)); err != nil {
-			return escrow.Errorf(escrow.Damaged, "%s: %w", name, err)
+		for _, t := range m.Trustees {
+			for _, p := range t.People {
+				if err := v.sameKey(what, t.Party, p.Person, p.Recipient, p.Key); err != nil {
+					return err
+				}
+			}
 		}
-		r.Signatures++
-		if p := before.Manifest; p != nil && p.Module == m.Module && m.Predecessor != evidence.Digest([]byte(before.Signed.Document)) {
-			return escrow.Errorf(escrow.Damaged, "%s does not follow deposit %d: another predecessor is named", name, p.Number)
+		for _, r := range m.Recipients {
+			if err := v.sameKey(what, r.Party, r.Person, r.Recipient, ""); err != nil {
+				return err
+			}
+		}
+		v.report.Epochs++
+		v.report.Signatures++
+	}
+	return nil
+}
+
+// sameKey compares keys with the cards that are known: those that came with
+// the export, those the caller has from elsewhere, and what the ledger
+// recorded when a card was pinned.
+func (v *verifier) sameKey(what, party, person, recipient, key string) error {
+	for _, list := range [][]evidence.Contact{v.checks.Cards, v.x.Contacts} {
+		for _, c := range list {
+			if c.Party != party || c.Person != person {
+				continue
+			}
+			if key != "" && c.Key != key || recipient != "" && c.Recipient != recipient {
+				return escrow.Errorf(escrow.Damaged, "%s has other keys for %s/%s than their contact card", what, party, person).
+					WithHint("compare fingerprints with %s over another channel: one of the two is wrong", person)
+			}
+		}
+	}
+	if recorded, ok := v.pinned[party+"/"+person]; ok && key != "" && recorded != key {
+		return escrow.Errorf(escrow.Damaged, "%s has another signing key for %s/%s than the one the ledger recorded", what, party, person)
+	}
+	return nil
+}
+
+func (v *verifier) deposits() error {
+	for _, c := range v.x.Contacts {
+		if err := v.sameKey("their contact card", c.Party, c.Person, c.Recipient, c.Key); err != nil {
+			return err
+		}
+	}
+	var before *OpenDeposit
+	for i := range v.held {
+		d := &v.held[i]
+		if before != nil && before.Manifest.Module != d.Manifest.Module {
+			before = nil
+		}
+		if err := v.deposit(d, before); err != nil {
+			return err
 		}
 		before = d
-		if d.Receipt == nil {
-			return escrow.Errorf(escrow.Missing, "%s has no receipt", name)
+	}
+	return nil
+}
+
+func (v *verifier) deposit(d, before *OpenDeposit) error {
+	m, name := d.Manifest, depositName(d.Manifest)
+	digest := evidence.Digest([]byte(d.Signed.Document))
+	key, err := v.x.signer(m.By)
+	if err != nil {
+		return err
+	}
+	if err := evidence.Verify(key, evidence.NamespaceDeposit, []byte(d.Signed.Document), []byte(d.Signed.Signature)); err != nil {
+		return escrow.Errorf(escrow.Damaged, "%s: %w", name, err)
+	}
+	v.report.Signatures++
+	epoch, err := v.x.Epoch(m.Compartment, m.Epoch)
+	switch {
+	case err != nil:
+		return err
+	case epoch.Manifest.Set != m.Set:
+		return escrow.Errorf(escrow.Damaged, "%s names set %.16s…, the key manifest of its epoch %.16s…", name, m.Set, epoch.Manifest.Set)
+	case before != nil && m.Predecessor != evidence.Digest([]byte(before.Signed.Document)):
+		return escrow.Errorf(escrow.Damaged, "%s does not follow deposit %d: another predecessor is named", name, before.Manifest.Number)
+	case before != nil && m.Chain != m.Number && m.Chain != before.Manifest.Chain:
+		return escrow.Errorf(escrow.Damaged, "%s builds on chain %d, its predecessor on %d", name, m.Chain, before.Manifest.Chain)
+	}
+	receipt, err := evidence.ParseReceipt(d.Receipt)
+	if err == nil {
+		_, err = evidence.VerifyReceipt(receipt, v.policy, digest)
+	}
+	if err != nil {
+		return escrow.Errorf(escrow.Damaged, "receipt of %s: %w", name, err)
+	}
+	v.report.Receipts++
+	v.report.Deposits++
+	return nil
+}
+
+// complete checks that nothing was left out: what the ledger says was
+// accepted is there as it was accepted, and so is all that was approved.
+func (v *verifier) complete() error {
+	held := map[string]string{} // module and number → digest
+	at := func(module string, number int) string { return fmt.Sprintf("%s %d", module, number) }
+	for _, d := range v.held {
+		held[at(d.Manifest.Module, d.Manifest.Number)] = evidence.Digest([]byte(d.Signed.Document))
+	}
+	for _, a := range v.accepted {
+		switch digest, ok := held[at(a.module, a.number)]; {
+		case !v.concerns(a.module):
+		case ok && digest != a.digest:
+			return escrow.Errorf(escrow.Damaged, "deposit %d of %s is not the one that entry %d of the ledger records", a.number, a.module, a.index)
+		case !ok && v.x.Index.Case == "":
+			return escrow.Errorf(escrow.Missing, "the export leaves out deposit %d of %s, which entry %d of the ledger records", a.number, a.module, a.index)
 		}
-		receipt, err := evidence.ParseReceipt(d.Receipt)
-		if err == nil {
-			_, err = evidence.VerifyReceipt(receipt, policy, evidence.Digest([]byte(d.Signed.Document)))
+	}
+	if v.x.Statement == nil {
+		return nil
+	}
+	for _, r := range v.x.Statement.Deposits {
+		if !v.concerns(r.Module) {
+			continue
 		}
-		if err != nil {
-			return escrow.Errorf(escrow.Damaged, "receipt of %s: %w", name, err)
+		for n := r.From; n <= r.To; n++ {
+			if _, ok := held[at(r.Module, n)]; !ok {
+				return escrow.Errorf(escrow.Missing, "deposit %d of %s was approved and is not in the export", n, r.Module)
+			}
 		}
-		r.Receipts++
-		r.Deposits++
 	}
 	return nil
 }
@@ -130,52 +345,116 @@ func (x *Export) signer(by string) (string, error) {
 	return "", escrow.Errorf(escrow.Missing, "the export has no contact card of %s, who signed a deposit", by)
 }
 
-func (x *Export) verifyApprovals(r *Report) error {
-	if x.Statement == nil {
+func (v *verifier) approvals() error {
+	if v.x.Statement == nil {
 		return nil
 	}
+	if v.x.Statement.Case != v.x.Index.Case || v.x.Statement.Arrangement != v.x.Index.Arrangement {
+		return escrow.Errorf(escrow.Damaged, "%s is about case %s of %s", statementFile, v.x.Statement.Case, v.x.Statement.Arrangement)
+	}
+	v.report.Signatures += len(v.x.Approvals)
+	good, err := v.x.Counted(!v.checks.Lenient)
+	v.report.Approvals = len(good)
+	return err
+}
+
+// Counted returns the approvals that hold and count towards the quorum of the
+// statement, or an error with code BelowQuorum that says what is missing.
+// Strict makes the first that does not hold the error instead. The time is the
+// one each approval states: the server counted by its own clock.
+func (x *Export) Counted(strict bool) ([]*evidence.Approval, error) {
 	epoch, err := x.Epoch(x.Statement.Compartment, x.Statement.Epoch)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	for _, a := range x.Approvals {
-		name := fmt.Sprintf("approval of %s/%s", a.Approval.Trustee, a.Approval.Person)
-		t := epoch.Manifest.Trustee(a.Approval.Trustee)
-		if t == nil || t.Person(a.Approval.Person) == nil {
-			return escrow.Errorf(escrow.Damaged, "%s: not in the key manifest", name)
+	signed := make([]seal.Signed, len(x.Approvals))
+	for i, a := range x.Approvals {
+		signed[i] = seal.Signed{Document: []byte(a.Signed.Document), Signature: []byte(a.Signed.Signature)}
+		if doc, err := evidence.ParseApproval(signed[i].Document); err == nil {
+			signed[i].ReceivedAt = doc.At.Time
 		}
-		if a.Approval.Statement != evidence.Digest(x.statement) {
-			return escrow.Errorf(escrow.Damaged, "%s is for another statement", name)
+		if !strict {
+			continue
 		}
-		if err := evidence.Verify(t.Person(a.Approval.Person).Key, evidence.NamespaceApproval, []byte(a.Signed.Document), []byte(a.Signed.Signature)); err != nil {
-			return escrow.Errorf(escrow.Damaged, "%s: %w", name, err)
+		if _, err := seal.CheckApproval(epoch.Manifest, x.Statement, signed[i]); err != nil {
+			return nil, escrow.Errorf(escrow.Damaged, "%s: %w", filepath.Join(approvalsDir, a.File), err)
 		}
-		r.Approvals++
-		r.Signatures++
+	}
+	status, err := seal.Quorum(epoch.Manifest, x.Statement, signed)
+	if err != nil {
+		return nil, err
+	}
+	if !status.Reached {
+		refusal := escrow.Errorf(escrow.BelowQuorum, "%s", status)
+		for _, r := range status.Rejected {
+			refusal = refusal.WithHint("not counted: %s", r.Reason)
+		}
+		return nil, refusal
+	}
+	// All that hold are returned, not only the first of each organisation:
+	// what is inside only a recipient can see.
+	var good []*evidence.Approval
+	for _, s := range signed {
+		if doc, err := seal.CheckApproval(epoch.Manifest, x.Statement, s); err == nil {
+			good = append(good, doc)
+		}
+	}
+	return good, nil
+}
+
+// trust lists the keys that all of it rests on.
+func (v *verifier) trust() error {
+	add := func(who, key string, compared bool) {
+		for _, t := range v.report.Trusted {
+			if t.Who == who {
+				return
+			}
+		}
+		v.report.Trusted = append(v.report.Trusted, Trusted{who, key, compared})
+	}
+	carded := func(name string) bool {
+		for _, c := range v.checks.Cards {
+			if c.Party+"/"+c.Person == name {
+				return true
+			}
+		}
+		return false
+	}
+	add("ledger", v.x.Index.Server.LedgerKey, v.checks.LedgerKey != "")
+	for _, e := range v.x.Epochs {
+		d := e.Manifest.Dealer
+		add("dealer "+d.Party+"/"+d.Person, d.Key, carded(d.Party+"/"+d.Person))
+	}
+	for _, d := range v.held {
+		key, err := v.x.signer(d.Manifest.By)
+		if err != nil {
+			return err
+		}
+		add("depositor "+d.Manifest.By, key, carded(d.Manifest.By))
 	}
 	return nil
 }
 
-func (x *Export) verifyObjects(ctx context.Context, r *Report, progress Progress) error {
+func (v *verifier) objects(ctx context.Context) error {
 	var total, done int64
-	for _, d := range x.Deposits {
+	for _, d := range v.held {
 		for _, o := range d.Manifest.Objects {
 			total += o.Size
 		}
 	}
-	for _, d := range x.Deposits {
+	for _, d := range v.held {
 		for _, o := range d.Manifest.Objects {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			if err := x.CheckObject(o); err != nil {
-				return fmt.Errorf("deposit %d of %s: %w", d.Manifest.Number, d.Manifest.Module, err)
+			if err := v.x.CheckObject(o); err != nil {
+				return fmt.Errorf("%s: %w", depositName(d.Manifest), err)
 			}
 			done += o.Size
-			r.Objects++
-			r.Bytes += o.Size
-			if progress != nil {
-				progress(done, total)
+			v.report.Objects++
+			v.report.Bytes += o.Size
+			if v.checks.Progress != nil {
+				v.checks.Progress(done, total)
 			}
 		}
 	}
