@@ -30,9 +30,7 @@ func TestScripts(t *testing.T) {
 			env.Values[liarKey{}] = &holder{}
 			env.Setenv("EVIDENCE", filepath.Join(root, "evidence")) // published vectors and combine.py
 			env.Setenv("EXAMPLES", filepath.Join(root, "examples", "agreements"))
-			for _, v := range gitIdentity() {
-				env.Vars = append(env.Vars, v)
-			}
+			env.Vars = append(env.Vars, gitIdentity()...)
 			return nil
 		},
 		Condition: func(condition string) (bool, error) {
