@@ -41,6 +41,7 @@ const (
 	headEnd   = len(magic) + 1 + 4*4
 	maxCount  = 1 << 31
 	blockSize = 256 << 10 // read at once when a segment is swept
+	gap       = 64 << 10  // bytes between two buckets that are read along with them
 )
 
 // Write writes a segment with the ids and commits of a report.
@@ -182,29 +183,40 @@ func (s *Segment) missing(ctx context.Context, ids []object.OID) ([]object.OID, 
 		return ids, nil
 	}
 	var out []object.OID
-	var want [32]byte
-	var bucket []byte
+	var buf []byte
 	for at := 0; at < len(ids); {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		first := ids[at].Append(want[:0])[0]
-		end := at
-		for end < len(ids) && ids[end].Append(want[:0])[0] == first {
-			end++
-		}
-		lo := uint32(0)
-		if first > 0 {
-			lo = s.fan[first-1]
+		// Neighbouring buckets are read together: behind the reader there are
+		// sealed chunks, and each read has a price of its own.
+		lo, hi := s.bucket(ids[at])
+		end := at + 1
+		for ; end < len(ids); end++ {
+			from, to := s.bucket(ids[end])
+			if to > hi && ((to-lo)*s.idSize() > blockSize || (from-hi)*s.idSize() > gap) {
+				break
+			}
+			hi = max(hi, to)
 		}
 		var err error
-		if bucket, err = s.read(bucket, int(lo), int(s.fan[first])); err != nil {
+		if buf, err = s.read(buf, lo, hi); err != nil {
 			return nil, err
 		}
-		out = append(out, absent(ids[at:end], bucket, s.idSize())...)
+		out = append(out, absent(ids[at:end], buf, s.idSize())...)
 		at = end
 	}
 	return out, nil
+}
+
+// bucket returns the places of the ids that begin with the same byte as id.
+func (s *Segment) bucket(id object.OID) (lo, hi int) {
+	var raw [32]byte
+	first := id.Append(raw[:0])[0]
+	if first > 0 {
+		lo = int(s.fan[first-1])
+	}
+	return lo, int(s.fan[first])
 }
 
 // read reads the ids from place lo up to hi.
