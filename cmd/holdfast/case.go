@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"text/tabwriter"
+	"time"
 
 	"holdfast/client"
 	"holdfast/evidence"
@@ -15,6 +17,7 @@ import (
 // caseCmd runs a release.
 type caseCmd struct {
 	Open      caseOpenCmd      `cmd:"" help:"Say that a release event has happened."`
+	List      caseListCmd      `cmd:"" help:"List the cases."`
 	Show      caseShowCmd      `cmd:"" help:"Show where a case stands."`
 	Notice    caseNoticeCmd    `cmd:"" help:"Record that a party was told."`
 	Request   caseRequestCmd   `cmd:"" help:"Fix the statement that trustees approve."`
@@ -39,6 +42,28 @@ func (c *caseOpenCmd) Run(ctx context.Context, s *streams) error {
 	}
 	out, err := cl.OpenCase(ctx, c.Arrangement, client.OpenCase{Event: c.Event, Stage: c.Stage, Compartment: c.Compartment, Epoch: c.Epoch, Reason: c.Reason})
 	return printCase(s, out, err)
+}
+
+type caseListCmd struct{ scoped }
+
+func (c *caseListCmd) Run(ctx context.Context, s *streams) error {
+	cl, _, err := c.connect(ctx, s)
+	if err != nil {
+		return err
+	}
+	list, err := cl.Cases(ctx, c.Arrangement)
+	if err != nil {
+		return err
+	}
+	if s.json {
+		return s.printJSON(list)
+	}
+	w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "CASE\tSTATE\tEVENT\tSTAGE\tCLAIMANT\tOPENED")
+	for _, k := range list {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s UTC\n", k.ID, strings.ReplaceAll(k.State, "_", " "), k.Event, k.Stage, k.Claimant, k.OpenedAt.UTC().Format(time.DateTime))
+	}
+	return w.Flush()
 }
 
 type oneCase struct {
