@@ -14,7 +14,7 @@ type Arrangement struct {
 	ID        string    `json:"id"`
 	Version   int       `json:"version"`
 	Digest    string    `json:"digest" doc:"SHA-256 of the canonical agreement"`
-	Source    string    `json:"source,omitempty" doc:"the text as its authors wrote it"`
+	Source    string    `json:"source,omitempty" doc:"the text as its authors wrote it; left out where it has parts that are not for the caller"`
 	Canonical string    `json:"canonical,omitempty" doc:"the canonical JSON that is hashed and signed"`
 	CreatedAt time.Time `json:"created_at"`
 	Parties   []Party   `json:"parties,omitempty"`

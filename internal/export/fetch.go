@@ -127,6 +127,9 @@ func (f *fetcher) agreement() error {
 	if err != nil {
 		return err
 	}
+	if a.Canonical == "" {
+		return nil // it has parts that are not for this reader
+	}
 	return errors.Join(f.write(agreementFile, []byte(a.Source)), f.write(canonicalFile, []byte(a.Canonical)))
 }
 

@@ -95,7 +95,7 @@ func (p *proofs) Erase(ctx context.Context, actor escrow.Actor, arrangement stri
 
 // Entries implements api.Ledger: acts of other arrangements stay closed, so
 // that nobody learns of them; the commitments are enough to rebuild the tree.
-func (p *proofs) Entries(ctx context.Context, arrangement string, after int64, limit int) ([]evidence.Entry, error) {
+func (p *proofs) Entries(ctx context.Context, view escrow.View, arrangement string, after int64, limit int) ([]evidence.Entry, error) {
 	list, err := p.log.Entries(ctx, after, limit)
 	if err != nil {
 		return nil, err
@@ -108,7 +108,7 @@ func (p *proofs) Entries(ctx context.Context, arrangement string, after int64, l
 		if err != nil {
 			return nil, escrow.Wrap(err, escrow.Damaged, "ledger entry %d", list[i].Index)
 		}
-		if act.Arrangement != arrangement {
+		if act.Arrangement != arrangement || !view.Act(act) {
 			list[i].Payload, list[i].Salt = nil, nil
 		}
 	}

@@ -167,6 +167,7 @@ func (s *Server) buildHTTP() {
 	api.Register(mux, api.Services{
 		Authenticate: s.tokens.authenticate,
 		Recorder:     recorder{s.db},
+		Views:        views{s.db},
 		Tokens:       s.tokens,
 		Arrangements: s.registry,
 		Keys:         keyring.New(database[keyring.Tx]{s.db}, terms{}, o.Now),

@@ -23,6 +23,7 @@ import (
 type Services struct {
 	Authenticate func(ctx context.Context, authorization string) (escrow.Actor, escrow.Token, error)
 	Recorder     Recorder
+	Views        Views
 	Tokens       Tokens
 	Arrangements Arrangements
 	Keys         Keys
@@ -38,6 +39,35 @@ type Services struct {
 // Recorder puts an act that changes no state into the ledger.
 type Recorder interface {
 	Record(ctx context.Context, act escrow.Act) error
+}
+
+// Views tells how much of an arrangement an actor sees of what its role lets
+// it read.
+type Views interface {
+	View(ctx context.Context, actor escrow.Actor, arrangement string) (escrow.View, error)
+}
+
+// seen calls pick with the actor's view and turns a no into the words for what
+// is not there.
+func (a *api) seen(ctx context.Context, actor escrow.Actor, arrangement string, pick func(escrow.View) bool) error {
+	v, err := a.Views.View(ctx, actor, arrangement)
+	if err == nil && !pick(v) {
+		err = escrow.Errorf(escrow.NotFound, "no such thing in arrangement %q", arrangement)
+	}
+	return err
+}
+
+// seesModule refuses a module that the actor does not see.
+func (a *api) seesModule(ctx context.Context, actor escrow.Actor, in ModulePath) error {
+	return a.seen(ctx, actor, in.Arrangement, func(v escrow.View) bool { return v.Module(in.Module) })
+}
+
+// seesCase refuses a case that the actor does not see.
+func (a *api) seesCase(ctx context.Context, actor escrow.Actor, in *CasePath) error {
+	return a.seen(ctx, actor, in.Arrangement, func(v escrow.View) bool {
+		c, known := v.Cases[in.Case]
+		return v.All || known && v.Case(c)
+	})
 }
 
 // api holds the services and the generated OpenAPI document.

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"slices"
 	"time"
 
 	"holdfast/client"
@@ -60,26 +61,37 @@ func (a *api) arrangements() {
 			return answer(out), nil
 		})
 	route(a, op{method: http.MethodGet, path: "/arrangements/{arrangement}", id: "get-arrangement", summary: "The agreement in force", action: escrow.ReadArrangement},
-		func(ctx context.Context, _ escrow.Actor, in *ArrangementPath) (*reply[client.Arrangement], error) {
+		func(ctx context.Context, actor escrow.Actor, in *ArrangementPath) (*reply[client.Arrangement], error) {
+			v, err := a.Views.View(ctx, actor, in.Arrangement)
+			if err != nil {
+				return nil, err
+			}
 			arr, parties, err := a.Arrangements.Arrangement(ctx, in.Arrangement)
 			if err != nil {
 				return nil, err
 			}
-			return answer(arrangement(arr, parties, true)), nil
+			parties = slices.DeleteFunc(parties, func(p escrow.Party) bool { return !v.Party(p.ID) })
+			return answer(arrangement(arr, parties, v.Text)), nil
 		})
 	a.modules()
 }
 
 func (a *api) modules() {
 	route(a, op{method: http.MethodGet, path: "/arrangements/{arrangement}/modules", id: "list-modules", summary: "What is held, and where each module stands", action: escrow.ReadDeposits},
-		func(ctx context.Context, _ escrow.Actor, in *ArrangementPath) (*reply[[]client.Module], error) {
+		func(ctx context.Context, actor escrow.Actor, in *ArrangementPath) (*reply[[]client.Module], error) {
+			v, err := a.Views.View(ctx, actor, in.Arrangement)
+			if err != nil {
+				return nil, err
+			}
 			list, err := a.Arrangements.Modules(ctx, in.Arrangement)
 			if err != nil {
 				return nil, err
 			}
-			out := make([]client.Module, len(list))
-			for i, m := range list {
-				out[i] = module(m)
+			out := []client.Module{}
+			for _, m := range list {
+				if v.Module(m.ID) {
+					out = append(out, module(m))
+				}
 			}
 			return answer(out), nil
 		})

@@ -41,19 +41,28 @@ func (a *api) cases() {
 			return caseReply(c, err)
 		})
 	route(a, op{method: http.MethodGet, path: "/arrangements/{arrangement}/cases", id: "list-cases", summary: "The cases of an arrangement", action: escrow.ReadCase},
-		func(ctx context.Context, _ escrow.Actor, in *ArrangementPath) (*reply[[]client.Case], error) {
+		func(ctx context.Context, actor escrow.Actor, in *ArrangementPath) (*reply[[]client.Case], error) {
+			v, err := a.Views.View(ctx, actor, in.Arrangement)
+			if err != nil {
+				return nil, err
+			}
 			list, err := a.Cases.List(ctx, in.Arrangement)
 			if err != nil {
 				return nil, err
 			}
-			out := make([]client.Case, len(list))
-			for i, c := range list {
-				out[i] = releaseCase(c)
+			out := []client.Case{}
+			for _, c := range list {
+				if v.Case(c) {
+					out = append(out, releaseCase(c))
+				}
 			}
 			return answer(out), nil
 		})
 	route(a, op{method: http.MethodGet, path: "/arrangements/{arrangement}/cases/{case}", id: "get-case", summary: "Where a case stands", action: escrow.ReadCase},
-		func(ctx context.Context, _ escrow.Actor, in *CasePath) (*reply[client.Case], error) {
+		func(ctx context.Context, actor escrow.Actor, in *CasePath) (*reply[client.Case], error) {
+			if err := a.seesCase(ctx, actor, in); err != nil {
+				return nil, err
+			}
 			return statusReply(a.Cases.Case(ctx, in.Arrangement, in.Case))
 		})
 	type noticeInput struct {
@@ -100,6 +109,9 @@ func (a *api) cases() {
 	route(a, op{method: http.MethodPost, path: "/arrangements/{arrangement}/cases/{case}/hand-over", id: "fetch-hand-over",
 		summary: "What a recipient needs to open what was released; fetching it is recorded", action: escrow.FetchHandOver},
 		func(ctx context.Context, actor escrow.Actor, in *CasePath) (*reply[client.HandOver], error) {
+			if err := a.seesCase(ctx, actor, in); err != nil {
+				return nil, err
+			}
 			h, err := a.Cases.HandOver(ctx, actor, in.Arrangement, in.Case)
 			if err != nil {
 				return nil, err
@@ -189,9 +201,9 @@ type Ledger interface {
 	Cosign(ctx context.Context, checkpoint []byte) (witnesses int, err error)
 	// Erase removes the content of an entry about the arrangement for good.
 	Erase(ctx context.Context, actor escrow.Actor, arrangement string, index int64, reason string) error
-	// Entries lists the ledger from index after on, opened where the
-	// arrangement may read the content, closed elsewhere.
-	Entries(ctx context.Context, arrangement string, after int64, limit int) ([]evidence.Entry, error)
+	// Entries lists the ledger from index after on, opened where it is about
+	// the arrangement and the view shows it, closed elsewhere.
+	Entries(ctx context.Context, view escrow.View, arrangement string, after int64, limit int) ([]evidence.Entry, error)
 }
 
 func (a *api) ledger() {
@@ -246,8 +258,12 @@ func (a *api) ledger() {
 	}
 	route(a, op{method: http.MethodGet, path: "/arrangements/{arrangement}/ledger", id: "ledger-entries",
 		summary: "Entries of the ledger: opened for this arrangement, closed for others", action: escrow.ReadLedger},
-		func(ctx context.Context, _ escrow.Actor, in *entriesInput) (*reply[[]client.LedgerEntry], error) {
-			list, err := a.Ledger.Entries(ctx, in.Arrangement, in.After, in.Limit)
+		func(ctx context.Context, actor escrow.Actor, in *entriesInput) (*reply[[]client.LedgerEntry], error) {
+			v, err := a.Views.View(ctx, actor, in.Arrangement)
+			if err != nil {
+				return nil, err
+			}
+			list, err := a.Ledger.Entries(ctx, v, in.Arrangement, in.After, in.Limit)
 			if err != nil {
 				return nil, err
 			}

@@ -56,7 +56,10 @@ func (a *api) deposits() {
 		})
 	route(a, op{method: http.MethodGet, path: "/arrangements/{arrangement}/modules/{module}/deposits", id: "list-deposits",
 		summary: "The acknowledged deposits of a module", action: escrow.ReadDeposits},
-		func(ctx context.Context, _ escrow.Actor, in *ModulePath) (*reply[[]client.Deposit], error) {
+		func(ctx context.Context, actor escrow.Actor, in *ModulePath) (*reply[[]client.Deposit], error) {
+			if err := a.seesModule(ctx, actor, *in); err != nil {
+				return nil, err
+			}
 			list, err := a.Deposits.List(ctx, in.Arrangement, in.Module)
 			if err != nil {
 				return nil, err
@@ -65,7 +68,10 @@ func (a *api) deposits() {
 		})
 	route(a, op{method: http.MethodGet, path: "/arrangements/{arrangement}/modules/{module}/deposits/{number}", id: "get-deposit",
 		summary: "One acknowledged deposit", action: escrow.ReadDeposits},
-		func(ctx context.Context, _ escrow.Actor, in *DepositPath) (*reply[client.Deposit], error) {
+		func(ctx context.Context, actor escrow.Actor, in *DepositPath) (*reply[client.Deposit], error) {
+			if err := a.seesModule(ctx, actor, in.ModulePath); err != nil {
+				return nil, err
+			}
 			d, err := a.Deposits.Deposit(ctx, in.Arrangement, in.Module, in.Number)
 			if err != nil {
 				return nil, err
@@ -74,7 +80,10 @@ func (a *api) deposits() {
 		})
 	route(a, op{method: http.MethodGet, path: "/arrangements/{arrangement}/modules/{module}/deposits/{number}/receipt", id: "deposit-receipt",
 		summary: "The receipt of a deposit, verifiable offline", action: escrow.ReadDeposits},
-		func(ctx context.Context, _ escrow.Actor, in *DepositPath) (*reply[client.Receipt], error) {
+		func(ctx context.Context, actor escrow.Actor, in *DepositPath) (*reply[client.Receipt], error) {
+			if err := a.seesModule(ctx, actor, in.ModulePath); err != nil {
+				return nil, err
+			}
 			r, err := a.Deposits.Receipt(ctx, in.Arrangement, in.Module, in.Number)
 			if err != nil {
 				return nil, err

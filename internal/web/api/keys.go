@@ -37,14 +37,20 @@ func (a *api) keys() {
 			return answer(contact(c)), nil
 		})
 	route(a, op{method: http.MethodGet, path: "/arrangements/{arrangement}/contacts", id: "list-contacts", summary: "The pinned contact cards", action: escrow.ReadArrangement},
-		func(ctx context.Context, _ escrow.Actor, in *ArrangementPath) (*reply[[]client.Contact], error) {
+		func(ctx context.Context, actor escrow.Actor, in *ArrangementPath) (*reply[[]client.Contact], error) {
+			v, err := a.Views.View(ctx, actor, in.Arrangement)
+			if err != nil {
+				return nil, err
+			}
 			list, err := a.Keys.Contacts(ctx, in.Arrangement)
 			if err != nil {
 				return nil, err
 			}
-			out := make([]client.Contact, len(list))
-			for i, c := range list {
-				out[i] = contact(c)
+			out := []client.Contact{}
+			for _, c := range list {
+				if v.Party(c.Party) {
+					out = append(out, contact(c))
+				}
 			}
 			return answer(out), nil
 		})
@@ -70,7 +76,10 @@ func (a *api) keys() {
 		Compartment string `path:"compartment" maxLength:"128"`
 	}
 	route(a, op{method: http.MethodGet, path: "/arrangements/{arrangement}/compartments/{compartment}/epochs", id: "list-epochs", summary: "The epochs of a compartment", action: escrow.ReadArrangement},
-		func(ctx context.Context, _ escrow.Actor, in *CompartmentPath) (*reply[[]client.Epoch], error) {
+		func(ctx context.Context, actor escrow.Actor, in *CompartmentPath) (*reply[[]client.Epoch], error) {
+			if err := a.seen(ctx, actor, in.Arrangement, func(v escrow.View) bool { return v.Compartment(in.Compartment) }); err != nil {
+				return nil, err
+			}
 			list, accepted, err := a.Keys.Epochs(ctx, in.Arrangement, in.Compartment)
 			if err != nil {
 				return nil, err
