@@ -148,36 +148,53 @@ func (c *caseStatementCmd) Run(ctx context.Context, s *streams) error {
 		return escrow.Errorf(escrow.Conflict, "case %s is %s: no statement has been fixed yet", cs.ID, cs.State)
 	}
 	files := map[string]string{"statement.json": cs.Statement}
-	if err := shareFiles(ctx, cl, c.Arrangement, cs.Compartment, cs.Epoch, files); err != nil {
+	own, err := shareFiles(ctx, cl, c.Arrangement, cs.Compartment, cs.Epoch, files)
+	if err != nil {
 		return err
 	}
 	if err := writeFiles(c.Out, files); err != nil {
 		return err
 	}
 	digest := evidence.Digest([]byte(cs.Statement))
-	return s.result(map[string]string{"case": cs.ID, "statement": digest, "written": c.Out}, "fetched   statement %s to %s\n", digest[:16], c.Out)
+	return s.result(map[string]any{"case": cs.ID, "statement": digest, "written": c.Out, "own_share": own}, "fetched   statement %s to %s%s\n", digest[:16], c.Out, ownShare(own))
 }
 
-// shareFiles adds the key manifest and the caller's own sealed share.
-func shareFiles(ctx context.Context, cl *client.Client, arrangement, compartment string, epoch int, files map[string]string) error {
+// shareFiles adds the key manifest and the caller's own sealed share. There is
+// none where the key was passed on: its new trustees made their shares
+// themselves, and own reports that.
+func shareFiles(ctx context.Context, cl *client.Client, arrangement, compartment string, epoch int, files map[string]string) (own bool, err error) {
 	list, err := cl.Epochs(ctx, arrangement, compartment)
 	if err != nil {
-		return err
+		return false, err
 	}
 	for _, e := range list {
 		if e.Number == epoch {
-			files["manifest.json"], files["manifest.json.sig"] = e.Manifest.Document, e.Manifest.Signature
+			files[manifestName], files[manifestName+sigExt] = e.Manifest.Document, e.Manifest.Signature
 		}
 	}
-	if files["manifest.json"] == "" {
-		return escrow.Errorf(escrow.NotFound, "compartment %s has no epoch %d", compartment, epoch)
+	if files[manifestName] == "" {
+		return false, escrow.Errorf(escrow.NotFound, "compartment %s has no epoch %d", compartment, epoch)
 	}
 	p, err := cl.FetchPackage(ctx, arrangement, compartment, epoch)
+	if codeOf(err) == escrow.NotFound {
+		m, perr := evidence.ParseKeyManifest([]byte(files[manifestName]))
+		if perr == nil && m.Previous != "" {
+			return true, nil
+		}
+	}
 	if err != nil {
-		return err
+		return false, err
 	}
 	files["package.age"] = p.Sealed
-	return nil
+	return false, nil
+}
+
+// ownShare says where a share is that no server has.
+func ownShare(own bool) string {
+	if own {
+		return "; the share is the one you made yourself"
+	}
+	return ""
 }
 
 func writeFiles(dir string, files map[string]string) error {

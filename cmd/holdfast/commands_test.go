@@ -53,6 +53,7 @@ func commands(t templates) map[string]command {
 		"server-kill": func(ts *testscript.TestScript, _ bool, _ []string) { _ = installationOf(ts).end(syscall.SIGKILL) },
 		"released":    func(ts *testscript.TestScript, _ bool, args []string) { released(ts, args) },
 		"approve":     func(ts *testscript.TestScript, _ bool, args []string) { approve(ts, args[0], args[1]) },
+		"reshared":    func(ts *testscript.TestScript, _ bool, args []string) { takeReshared(ts, args) },
 		"accept":      func(ts *testscript.TestScript, _ bool, args []string) { accept(ts, args) },
 		"as":          func(ts *testscript.TestScript, _ bool, args []string) { succeeds(ts, append([]string{"as"}, args...)) },
 		"fails":       fails,
@@ -381,6 +382,24 @@ func accept(ts *testscript.TestScript, parties []string) {
 		dir := filepath.Join("shares", t)
 		ts.Check(os.RemoveAll(ts.MkAbs(dir)))
 		succeeds(ts, []string{"as", t, "share", "fetch", "--compartment", "materials", "--out", dir})
+		succeeds(ts, []string{"holdfast", "share", "check", "--from", dir, "--key", "keys/" + t + ".key", "--accept"})
+		succeeds(ts, []string{"as", t, "share", "accept", dir + "/acceptance.json"})
+	}
+}
+
+// reshared TRUSTEE…: each makes its share of what lies in ./plan.json and
+// ./*.dealing for the manifest in ./new, checks it and accepts it.
+func takeReshared(ts *testscript.TestScript, parties []string) {
+	dealings, err := filepath.Glob(ts.MkAbs("*.dealing"))
+	ts.Check(err)
+	for _, t := range parties {
+		dir := filepath.Join("reshared", t)
+		combine := []string{"holdfast", "ceremony", "reshare", "combine", "--old", "deal/manifest.json", "--plan", "plan.json",
+			"--manifest", "new/manifest.json", "--key", "keys/" + t + ".key", "--out", dir}
+		for _, d := range dealings {
+			combine = append(combine, "--dealing", d)
+		}
+		succeeds(ts, combine)
 		succeeds(ts, []string{"holdfast", "share", "check", "--from", dir, "--key", "keys/" + t + ".key", "--accept"})
 		succeeds(ts, []string{"as", t, "share", "accept", dir + "/acceptance.json"})
 	}

@@ -166,14 +166,19 @@ func (c *shareFetchCmd) Run(ctx context.Context, s *streams) error {
 		epoch = list[len(list)-1].Number
 	}
 	files := map[string]string{}
-	if err := shareFiles(ctx, cl, c.Arrangement, c.Compartment, epoch, files); err != nil {
+	own, err := shareFiles(ctx, cl, c.Arrangement, c.Compartment, epoch, files)
+	if err != nil {
 		return err
 	}
 	if err := writeFiles(c.Out, files); err != nil {
 		return err
 	}
-	return s.result(map[string]any{"compartment": c.Compartment, "epoch": epoch, "written": c.Out},
-		"fetched   share of %s, epoch %d to %s\n", c.Compartment, epoch, c.Out)
+	what := "share"
+	if own {
+		what = "manifest"
+	}
+	return s.result(map[string]any{"compartment": c.Compartment, "epoch": epoch, "written": c.Out, "own_share": own},
+		"fetched   %s of %s, epoch %d to %s%s\n", what, c.Compartment, epoch, c.Out, ownShare(own))
 }
 
 // shareAcceptCmd hands in an acceptance made with 'holdfast share check'.

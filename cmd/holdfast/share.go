@@ -70,6 +70,13 @@ func (r *received) share(m *evidence.KeyManifest, id *age.HybridIdentity) (*seal
 		return nil, h, escrow.Errorf(escrow.Invalid, "no sealed share").WithHint("give --from DIR, or --package FILE")
 	}
 	sealed, err := readFile(path, 2<<20)
+	if escrow.CodeOf(err) == escrow.Missing {
+		hint := "give your sealed share with --package"
+		if m.Previous != "" {
+			hint = "this key was passed on: give the share that you made with 'holdfast ceremony reshare combine' as --package"
+		}
+		return nil, h, escrow.Errorf(escrow.Missing, "%s does not exist", path).WithHint("%s", hint)
+	}
 	if err != nil {
 		return nil, h, err
 	}
