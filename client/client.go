@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"net/url"
@@ -277,8 +278,33 @@ func (c *Client) MakeDeposit(ctx context.Context, arrangement, module string, d 
 }
 
 // Deposits lists the acknowledged deposits of a module, oldest first.
-func (c *Client) Deposits(ctx context.Context, arrangement, module string) (list []Deposit, err error) {
-	return list, c.call(ctx, http.MethodGet, path("arrangements", arrangement, "modules", module, "deposits"), nil, &list)
+func (c *Client) Deposits(ctx context.Context, arrangement, module string) ([]Deposit, error) {
+	return c.DepositsBetween(ctx, arrangement, module, 1, math.MaxInt)
+}
+
+// DepositsBetween lists those from one number to another, both included. The
+// server gives them page by page.
+func (c *Client) DepositsBetween(ctx context.Context, arrangement, module string, from, to int) ([]Deposit, error) {
+	list := []Deposit{}
+	for after := from - 1; after < to; {
+		var page []Deposit
+		p := path("arrangements", arrangement, "modules", module, "deposits") + "?after=" + strconv.Itoa(after)
+		if err := c.call(ctx, http.MethodGet, p, nil, &page); err != nil {
+			return nil, err
+		}
+		if len(page) == 0 {
+			break
+		}
+		for _, d := range page {
+			if d.Number <= after { // it would never end
+				return nil, fmt.Errorf("%s: deposit %d was listed after deposit %d", c.base.Redacted(), d.Number, after)
+			}
+			if after = d.Number; after <= to {
+				list = append(list, d)
+			}
+		}
+	}
+	return list, nil
 }
 
 // Deposit returns one acknowledged deposit.

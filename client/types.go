@@ -178,13 +178,12 @@ type CaseStep struct {
 	Reason string `json:"reason" minLength:"1" maxLength:"4000"`
 }
 
-// HandOver is what the recipient of a case in force gets: everything needed
-// to open the deposits, except the recipient's own key.
+// HandOver is what the recipient of a case in force gets to open the deposits
+// that the case's statement names.
 type HandOver struct {
-	Case      Case      `json:"case"`
-	Epoch     Epoch     `json:"epoch"`
-	Approvals []Signed  `json:"approvals"`
-	Deposits  []Deposit `json:"deposits"`
+	Case      Case     `json:"case"`
+	Epoch     Epoch    `json:"epoch"`
+	Approvals []Signed `json:"approvals"`
 }
 
 // NewToken describes a bearer token to issue.

@@ -175,5 +175,4 @@ type HandOver struct {
 	Case      Case
 	Epoch     Epoch
 	Approvals []Approval
-	Deposits  []Deposit // every deposit of the statement's ranges
 }

@@ -159,7 +159,9 @@ func (f *fetcher) deposits() error {
 		if err := f.caseFiles(h); err != nil {
 			return err
 		}
-		f.list = h.Deposits
+		if err := f.approved(h); err != nil {
+			return err
+		}
 	} else {
 		modules, err := f.client.Modules(f.ctx, f.want.Arrangement)
 		if err != nil {
@@ -245,6 +247,22 @@ func (f *fetcher) epochs(compartment string) error {
 			return err
 		}
 		f.index.Epochs = append(f.index.Epochs, Epoch{compartment, e.Number})
+	}
+	return nil
+}
+
+// approved lists the deposits that the case's statement names.
+func (f *fetcher) approved(h client.HandOver) error {
+	statement, err := evidence.ParseStatement([]byte(h.Case.Statement))
+	if err != nil {
+		return escrow.Errorf(escrow.Damaged, "the server's statement of case %s: %w", f.want.Case, err)
+	}
+	for _, r := range statement.Deposits {
+		list, err := f.client.DepositsBetween(f.ctx, f.want.Arrangement, r.Module, r.From, r.To)
+		if err != nil {
+			return err
+		}
+		f.list = append(f.list, list...)
 	}
 	return nil
 }

@@ -193,8 +193,8 @@ func (r *Releases) List(ctx context.Context, arrangement string) ([]escrow.Case,
 }
 
 // HandOver gives a recipient of a case in force what it needs to open the
-// deposits: the key manifest, the re-encrypted shares and the manifests. That
-// it was fetched, and by whom, is recorded first.
+// deposits that the statement names: the key manifest and the re-encrypted
+// shares. That it was fetched, and by whom, is recorded first.
 func (r *Releases) HandOver(ctx context.Context, actor escrow.Actor, arrangement, id string) (escrow.HandOver, error) {
 	now := r.now()
 	var h escrow.HandOver
@@ -223,10 +223,7 @@ func (r *Releases) HandOver(ctx context.Context, actor escrow.Actor, arrangement
 		if h.Approvals, err = tx.Approvals(ctx, arrangement, id); err != nil {
 			return nil, err
 		}
-		if h.Deposits, err = covered(ctx, tx, c); err != nil {
-			return nil, err
-		}
-		return []escrow.Act{act(c, "hand_over.fetched", actor, now, map[string]any{"approvals": len(h.Approvals), "deposits": len(h.Deposits)})}, nil
+		return []escrow.Act{act(c, "hand_over.fetched", actor, now, map[string]any{"approvals": len(h.Approvals)})}, nil
 	})
 	return h, err
 }
@@ -247,27 +244,6 @@ func receives(c escrow.Case, actor escrow.Actor) bool {
 // opened reports whether the case has been in force: what was released cannot
 // be taken back, whatever became of the case since.
 func opened(c escrow.Case) bool { return !c.InForceAt.IsZero() }
-
-// covered returns the deposits in the statement's ranges.
-func covered(ctx context.Context, tx Tx, c escrow.Case) ([]escrow.Deposit, error) {
-	statement, err := evidence.ParseStatement(c.Statement)
-	if err != nil {
-		return nil, fmt.Errorf("case %s: %w", c.ID, err)
-	}
-	var out []escrow.Deposit
-	for _, span := range statement.Deposits {
-		list, err := tx.Deposits(ctx, c.Arrangement, span.Module)
-		if err != nil {
-			return nil, err
-		}
-		for _, d := range list {
-			if d.Number >= span.From && d.Number <= span.To && d.Compartment == c.Compartment {
-				out = append(out, d)
-			}
-		}
-	}
-	return out, nil
-}
 
 // MayFetch decides whether actor may have an object: one of a deposit that a
 // case in force hands over to its party, or that lies in a compartment whose

@@ -23,7 +23,6 @@ import (
 type Tx interface {
 	Arrangement(ctx context.Context, id string) (escrow.Arrangement, error)
 	DepositSpans(ctx context.Context, arrangement, compartment string) ([]escrow.DepositSpan, error)
-	Deposits(ctx context.Context, arrangement, module string) ([]escrow.Deposit, error)
 	Epochs(ctx context.Context, arrangement, compartment string) ([]escrow.Epoch, error)
 	PutEpoch(ctx context.Context, e escrow.Epoch) error
 	Case(ctx context.Context, arrangement, id string) (escrow.Case, error)

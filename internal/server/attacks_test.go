@@ -3,6 +3,7 @@ package server_test
 import (
 	"bytes"
 	"io"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -131,5 +132,55 @@ func TestWhoMayDeposit(t *testing.T) {
 	}
 	if _, err := supplier.HasObject(ctx, arrangementID, "code", strings.Repeat("0", 64), 1); err != nil {
 		t.Errorf("an object that is not there: %v", err)
+	}
+}
+
+// TestLargeManifests: a depositor can write manifests of megabytes. They are
+// taken, said in short in the ledger, and listed a page at a time, so that
+// nobody is kept from reading what is there by how much it is.
+func TestLargeManifests(t *testing.T) {
+	in := install(t, nil)
+	ctx := t.Context()
+	in.ceremony(1)
+	supplier := in.as("supplier")
+	for range 2 {
+		d := in.pushed(supplier, "x", func(m *evidence.DepositManifest) {
+			m.Completeness = "incomplete"
+			for range 100 {
+				m.Missing = append(m.Missing, strings.Repeat("é", 45_000))
+			}
+			m.Git = &evidence.GitSummary{ObjectFormat: "sha1"}
+			for range 5 {
+				m.Git.Changes = append(m.Git.Changes, evidence.RefChange{Ref: "refs/heads/" + strings.Repeat("x", 100_000), Kind: evidence.RefDeleted})
+			}
+		})
+		if _, err := supplier.MakeDeposit(ctx, arrangementID, "code", d); err != nil {
+			t.Fatal(err)
+		}
+	}
+	page, err := supplier.DepositsBetween(ctx, arrangementID, "code", 2, 2)
+	if err != nil || len(page) != 1 || page[0].Number != 2 {
+		t.Errorf("deposit 2: %d, %v", len(page), err)
+	}
+	list, err := in.as("customer").Deposits(ctx, arrangementID, "code")
+	if err != nil || len(list) != 2 || list[1].Number != 2 {
+		t.Errorf("all: %d, %v", len(list), err)
+	}
+	issued, err := in.admin.IssueToken(ctx, arrangementID, client.NewToken{Party: "customer"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, in.url+"/api/v1/arrangements/demo/modules/code/deposits", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+issued.Token)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if n, err := io.Copy(io.Discard, resp.Body); err != nil || n > 12<<20 {
+		t.Errorf("one answer has %d bytes, %v", n, err)
 	}
 }

@@ -53,15 +53,21 @@ func depositBase(ctx context.Context, db *store.DB, arrangement, module string) 
 	return b, err
 }
 
+// A page of deposits: a manifest can have megabytes.
+const (
+	pageDeposits = 500
+	pageBytes    = 16 << 20
+)
+
 // List implements api.Deposits.
-func (d *deposits) List(ctx context.Context, arrangement, module string) ([]escrow.Deposit, error) {
+func (d *deposits) List(ctx context.Context, arrangement, module string, after int) ([]escrow.Deposit, error) {
 	var list []escrow.Deposit
 	err := d.db.View(ctx, func(tx *store.Tx) error {
 		if _, err := tx.Module(ctx, arrangement, module); err != nil {
 			return err
 		}
 		var err error
-		list, err = tx.Deposits(ctx, arrangement, module)
+		list, err = tx.DepositsAfter(ctx, arrangement, module, after, pageDeposits, pageBytes)
 		return err
 	})
 	return list, err

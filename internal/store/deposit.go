@@ -96,6 +96,31 @@ func (t *Tx) Deposits(ctx context.Context, arrangement, module string) ([]escrow
 		arrangement, module)
 }
 
+// DepositsAfter returns the deposits of a module with a number above after, the
+// oldest first and without their objects: at most limit, and no more than
+// have size bytes together, but one where there is one.
+func (t *Tx) DepositsAfter(ctx context.Context, arrangement, module string, after, limit int, size int64) ([]escrow.Deposit, error) {
+	type length struct {
+		number int
+		bytes  int64
+	}
+	scan := func(s scanner) (l length, err error) { return l, s.Scan(&l.number, &l.bytes) }
+	lengths, err := many(ctx, t, scan, `SELECT number, length(manifest) + length(signature) FROM deposit
+		WHERE arrangement = $1 AND module = $2 AND number > $3 ORDER BY number LIMIT $4`, arrangement, module, after, limit)
+	if err != nil || len(lengths) == 0 {
+		return nil, err
+	}
+	last := lengths[0].number
+	for _, l := range lengths {
+		if size -= l.bytes; size < 0 {
+			break
+		}
+		last = l.number
+	}
+	return many(ctx, t, scanDeposit, `SELECT `+depositColumns+` FROM deposit
+		WHERE arrangement = $1 AND module = $2 AND number > $3 AND number <= $4 ORDER BY number`, arrangement, module, after, last)
+}
+
 // DepositPage returns at most limit deposits with a number below before, the
 // newest first and without their objects. before 0 starts at the newest.
 func (t *Tx) DepositPage(ctx context.Context, arrangement, module string, before, limit int) ([]escrow.Deposit, error) {

@@ -348,33 +348,52 @@ func acts(actor escrow.Actor, m *evidence.DepositManifest, d escrow.Deposit) []e
 	}
 	if d.Completeness == escrow.Incomplete {
 		list = append(list, escrow.Act{Kind: "finding.incomplete", At: d.AcceptedAt, Actor: actor.String(), Arrangement: d.Arrangement, Subject: d.Digest,
-			Data: map[string]any{"module": d.Module, "deposit": d.Number, "missing": limit(m.Missing)}})
+			Data: map[string]any{"module": d.Module, "deposit": d.Number, "missing": shortened(m.Missing)}})
 	}
 	return list
 }
 
-// maxListed keeps an act small; the manifest has the whole list.
-const maxListed = 100
+// maxListed and maxText keep an act small, whatever a depositor writes; the
+// manifest has the whole list.
+const (
+	maxListed = 100
+	maxText   = 300
+)
 
-func limit[T any](list []T) []T { return list[:min(len(list), maxListed)] }
+func shortened(list []string) []string {
+	out := []string{}
+	for _, s := range list[:min(len(list), maxListed)] {
+		out = append(out, shorten(s))
+	}
+	return out
+}
+
+func shorten(s string) string {
+	if len(s) <= maxText {
+		return s
+	}
+	return strings.ToValidUTF8(s[:maxText], "") + "…"
+}
 
 // rewrittenHistory picks the changes that take something away from what was
 // there before, and says how grave they are together.
 func rewrittenHistory(changes []evidence.RefChange) map[string]any {
-	var grave []evidence.RefChange
-	lost := 0
+	listed := []evidence.RefChange{}
+	count, lost := 0, 0
 	for _, c := range changes {
 		if !c.TakesAway() {
 			continue
 		}
-		grave = append(grave, c)
+		if count++; count <= maxListed {
+			listed = append(listed, evidence.RefChange{Ref: shorten(c.Ref), Kind: c.Kind, Old: shorten(c.Old), New: shorten(c.New)})
+		}
 		if c.Kind == evidence.RefDeleted && strings.HasPrefix(c.Ref, "refs/tags/") {
 			lost++
 		}
 	}
-	if len(grave) == 0 {
+	if count == 0 {
 		return nil
 	}
-	return map[string]any{"severity": "high", "changes": limit(grave), "count": len(grave), "tags_lost": lost,
+	return map[string]any{"severity": "high", "changes": listed, "count": count, "tags_lost": lost,
 		"note": "the objects deposited before stay restorable from the earlier deposits"}
 }

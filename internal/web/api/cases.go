@@ -116,7 +116,7 @@ func (a *api) cases() {
 			if err != nil {
 				return nil, err
 			}
-			out := client.HandOver{Case: releaseCase(h.Case), Epoch: epoch(h.Epoch, nil), Deposits: deposits(h.Deposits)}
+			out := client.HandOver{Case: releaseCase(h.Case), Epoch: epoch(h.Epoch, nil)}
 			for _, g := range h.Approvals {
 				out.Approvals = append(out.Approvals, client.Signed{Document: string(g.Document), Signature: string(g.Signature)})
 			}

@@ -13,7 +13,9 @@ type Deposits interface {
 	// Base is for whoever may make deposits of the module.
 	Base(ctx context.Context, actor escrow.Actor, arrangement, module string) (escrow.DepositBase, error)
 	Accept(ctx context.Context, actor escrow.Actor, arrangement, module string, s escrow.Submission) (escrow.Deposit, error)
-	List(ctx context.Context, arrangement, module string) ([]escrow.Deposit, error)
+	// List returns a page of a module's deposits with a number above after,
+	// the oldest first; none when there are no more.
+	List(ctx context.Context, arrangement, module string, after int) ([]escrow.Deposit, error)
 	Deposit(ctx context.Context, arrangement, module string, number int) (escrow.Deposit, error)
 	Receipt(ctx context.Context, arrangement, module string, number int) ([]byte, error)
 	RequestSync(ctx context.Context, actor escrow.Actor, arrangement, module string) error
@@ -54,13 +56,17 @@ func (a *api) deposits() {
 			}
 			return answer(deposit(d)), nil
 		})
+	type listInput struct {
+		ModulePath
+		After int `query:"after" minimum:"0" doc:"number of the last deposit of the page before"`
+	}
 	route(a, op{method: http.MethodGet, path: "/arrangements/{arrangement}/modules/{module}/deposits", id: "list-deposits",
-		summary: "The acknowledged deposits of a module", action: escrow.ReadDeposits},
-		func(ctx context.Context, actor escrow.Actor, in *ModulePath) (*reply[[]client.Deposit], error) {
-			if err := a.seesModule(ctx, actor, *in); err != nil {
+		summary: "The acknowledged deposits of a module, oldest first, a page at a time; an empty page is the end", action: escrow.ReadDeposits},
+		func(ctx context.Context, actor escrow.Actor, in *listInput) (*reply[[]client.Deposit], error) {
+			if err := a.seesModule(ctx, actor, in.ModulePath); err != nil {
 				return nil, err
 			}
-			list, err := a.Deposits.List(ctx, in.Arrangement, in.Module)
+			list, err := a.Deposits.List(ctx, in.Arrangement, in.Module, in.After)
 			if err != nil {
 				return nil, err
 			}
