@@ -9,15 +9,15 @@
 #
 # Both sides fetch from the same server: stock git http-backend, protocol v2,
 # on this machine. Each step runs once, in a process of its own; the peak
-# memory is what GNU time reports for it, children included. Needs git, zstd,
-# GNU time and Go; age is built from its module.
+# memory is what GNU time reports: that of the largest process of the step.
+# Needs git, bash, zstd, GNU time and Go; age is built from its module.
 set -eu
 
 [ $# -ge 1 ] || { sed -n '2,12s/^# \{0,1\}//p' "$0" >&2; exit 64; }
 repo=$1
 case $repo in /* | *://* | *@*:*) ;; *) repo=$(cd "$repo" && pwd) ;; esac
 cd "$(dirname "$0")/.."
-for tool in git zstd /usr/bin/time go awk; do
+for tool in git bash zstd /usr/bin/time go awk; do
 	command -v $tool >/dev/null || { echo "bench/git.sh: $tool is not installed" >&2; exit 69; }
 done
 
@@ -111,9 +111,9 @@ deposit() { # LABEL REPOSITORY DIRECTORY
 
 archives() { # of the mirror: sets tar_s tar_mib tar_n bundle_s bundle_mib bundle_n
 	[ "${PEERS:-1}" != 0 ] || { tar_s=0 tar_mib=0 tar_n=0 bundle_s=0 bundle_mib=0 bundle_n=0; return; }
-	timed "tar | zstd | age" sh -c "tar -C '$dir' -cf - mirror.git | zstd -q | '$dir/age' -r '$recipient' -o '$dir/mirror.tar.age'"
+	timed "tar | zstd | age" bash -o pipefail -c "tar -C '$dir' -cf - mirror.git | zstd -q | '$dir/age' -r '$recipient' -o '$dir/mirror.tar.age'"
 	tar_s=$seconds tar_mib=$mib tar_n=$(bytes "$dir/mirror.tar.age")
-	timed "bundle --all | age" sh -c "git -C '$dir/mirror.git' bundle create -q - --all | '$dir/age' -r '$recipient' -o '$dir/mirror.bundle.age'"
+	timed "bundle --all | age" bash -o pipefail -c "git -C '$dir/mirror.git' bundle create -q - --all | '$dir/age' -r '$recipient' -o '$dir/mirror.bundle.age'"
 	bundle_s=$seconds bundle_mib=$mib bundle_n=$(bytes "$dir/mirror.bundle.age")
 	rm "$dir/mirror.tar.age" "$dir/mirror.bundle.age"
 }
