@@ -63,18 +63,19 @@ func commands(t templates) map[string]command {
 		"setfile": func(ts *testscript.TestScript, _ bool, args []string) {
 			ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile(args[1])))
 		},
-		"repository": func(ts *testscript.TestScript, _ bool, args []string) { repository(ts, args) },
-		"commit":     func(ts *testscript.TestScript, _ bool, args []string) { commit(ts, args[0], args[1], args[2]) },
-		"same-refs":  func(ts *testscript.TestScript, _ bool, args []string) { sameRefs(ts, args[0], args[1]) },
-		"git-server": func(ts *testscript.TestScript, _ bool, args []string) { gitServer(ts, args) },
-		"webhook":    func(ts *testscript.TestScript, _ bool, args []string) { webhook(ts, args) },
-		"flip":       func(ts *testscript.TestScript, _ bool, args []string) { flip(ts, args) },
-		"largest":    func(ts *testscript.TestScript, _ bool, args []string) { largest(ts, args[0], args[1]) },
-		"forge-card": func(ts *testscript.TestScript, _ bool, args []string) { forgeCard(ts, args[0], args[1]) },
-		"hollow":     func(ts *testscript.TestScript, _ bool, args []string) { hollow(ts, args[0], args[1]) },
-		"liar":       func(ts *testscript.TestScript, _ bool, _ []string) { startLiar(ts) },
-		"lie":        func(ts *testscript.TestScript, _ bool, args []string) { lie(ts, args[0]) },
-		"nowhere":    func(ts *testscript.TestScript, _ bool, args []string) { nowhere(ts, args[0], args[1:]) },
+		"repository":   func(ts *testscript.TestScript, _ bool, args []string) { repository(ts, args) },
+		"commit":       func(ts *testscript.TestScript, _ bool, args []string) { commit(ts, args[0], args[1], args[2]) },
+		"same-refs":    func(ts *testscript.TestScript, _ bool, args []string) { sameRefs(ts, args[0], args[1]) },
+		"git-server":   func(ts *testscript.TestScript, _ bool, args []string) { gitServer(ts, args) },
+		"webhook":      func(ts *testscript.TestScript, _ bool, args []string) { webhook(ts, args) },
+		"flip":         func(ts *testscript.TestScript, _ bool, args []string) { flip(ts, args) },
+		"each-damaged": func(ts *testscript.TestScript, _ bool, args []string) { eachDamaged(ts, args[0]) },
+		"largest":      func(ts *testscript.TestScript, _ bool, args []string) { largest(ts, args[0], args[1]) },
+		"forge-card":   func(ts *testscript.TestScript, _ bool, args []string) { forgeCard(ts, args[0], args[1]) },
+		"hollow":       func(ts *testscript.TestScript, _ bool, args []string) { hollow(ts, args[0], args[1]) },
+		"liar":         func(ts *testscript.TestScript, _ bool, _ []string) { startLiar(ts) },
+		"lie":          func(ts *testscript.TestScript, _ bool, args []string) { lie(ts, args[0]) },
+		"nowhere":      func(ts *testscript.TestScript, _ bool, args []string) { nowhere(ts, args[0], args[1:]) },
 	}
 	for name, c := range list {
 		negatable := name == "json"
@@ -335,6 +336,48 @@ func flip(ts *testscript.TestScript, args []string) {
 	data[at] ^= 1
 	ts.Check(os.Chmod(path, 0o600))
 	ts.Check(os.WriteFile(path, data, 0o600))
+}
+
+// eachDamaged DIR: verify finds out about every file of the export in DIR that
+// is changed by one bit or taken away. What it does not look at are the guides,
+// which are for reading, the combiner, about which it says something, and cards
+// that nothing rests on; of the index it looks at what it uses.
+func eachDamaged(ts *testscript.TestScript, dir string) {
+	var files []string
+	ts.Check(filepath.WalkDir(ts.MkAbs(dir), func(path string, e fs.DirEntry, err error) error {
+		if err == nil && !e.IsDir() && filepath.Ext(path) != ".md" {
+			files = append(files, path)
+		}
+		return err
+	}))
+	verify := func(path string, want ...int) {
+		if code := try(ts, []string{"holdfast", "verify", "--export", dir}); !slices.Contains(want, code) {
+			ts.Fatalf("%s: exit %d, want one of %v", path, code, want)
+		}
+	}
+	for _, path := range files {
+		data, err := os.ReadFile(path)
+		ts.Check(err)
+		flip(ts, []string{path})
+		switch filepath.Base(path) {
+		case "combine.py":
+			verify(path, 0)
+			if !strings.Contains(ts.ReadFile("stdout"), "combine.py is not the one of this version") {
+				ts.Fatalf("nothing is said about a changed %s", path)
+			}
+		case "index.json":
+		default:
+			verify(path+", one bit changed", 9)
+		}
+		ts.Check(os.Remove(path))
+		if filepath.Ext(path) != ".contact" {
+			verify(path+" taken away", 7, 10)
+		}
+		ts.Check(os.WriteFile(path, data, 0o600))
+	}
+	if len(files) < 20 {
+		ts.Fatalf("%s has %d files only", dir, len(files))
+	}
 }
 
 // largest VAR DIR puts the path of the largest file into the environment.

@@ -86,24 +86,35 @@ func hintOf(err error) string {
 // reason returns the code and hint of the outermost error that has a code:
 // what wraps a server's answer knows more about it than the answer.
 func reason(err error) (escrow.Code, string) {
-	for e := err; e != nil; e = errors.Unwrap(e) {
-		switch x := e.(type) {
-		case *client.Error:
-			return escrow.Code(x.Code), x.Hint
-		case *escrow.Error:
-			return x.Code, x.Hint
-		}
-	}
-	if e, ok := errors.AsType[*client.Error](err); ok { // within joined errors
-		return escrow.Code(e.Code), e.Hint
-	}
-	if e, ok := errors.AsType[*escrow.Error](err); ok {
-		return e.Code, e.Hint
-	}
-	if errors.Is(err, client.ErrUnreachable) {
-		return escrow.Unavailable, ""
+	if code, hint, ok := outermost(err); ok {
+		return code, hint
 	}
 	return escrow.CodeOf(err), ""
+}
+
+// outermost looks for an error with a code, from outside in and, among errors
+// that were joined, from first to last.
+func outermost(err error) (escrow.Code, string, bool) {
+	switch e := err.(type) {
+	case *client.Error:
+		return escrow.Code(e.Code), e.Hint, true
+	case *escrow.Error:
+		return e.Code, e.Hint, true
+	case interface{ Unwrap() error }:
+		if code, hint, ok := outermost(e.Unwrap()); ok {
+			return code, hint, true
+		}
+	case interface{ Unwrap() []error }:
+		for _, inner := range e.Unwrap() {
+			if code, hint, ok := outermost(inner); ok {
+				return code, hint, true
+			}
+		}
+	}
+	if errors.Is(err, client.ErrUnreachable) {
+		return escrow.Unavailable, "", true
+	}
+	return "", "", false
 }
 
 func usualMend(c escrow.Code) string {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"holdfast/evidence"
+	"holdfast/internal/escrow"
 	"holdfast/internal/export"
 )
 
@@ -18,6 +19,10 @@ type exportCmd struct {
 
 func (c *exportCmd) Run(ctx context.Context, s *streams) error {
 	x, err := fetchExport(ctx, s, c.scoped, export.Want{Case: c.Case, Dir: c.To})
+	if c.Case == "" && codeOf(err) == escrow.NotFound {
+		return escrow.Wrap(err, escrow.NotFound, "not everything in %s is for you to fetch", c.Arrangement).
+			WithHint("the agent exports a whole arrangement; what was released to you comes with --case CASE")
+	}
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -98,6 +99,9 @@ func (c *verifyCmd) export(ctx context.Context, s *streams, pins []evidence.Pin)
 	fmt.Fprintf(s.out, "  objects    %d, %s, each equal to its name\n", r.Objects, size(r.Bytes))
 	fmt.Fprintf(s.out, "  signatures %d, over manifests, keys and approvals\n", r.Signatures)
 	printTrusted(s, r.Trusted)
+	for _, n := range r.Notes {
+		fmt.Fprintf(s.out, "  note       %s\n", n)
+	}
 	return nil
 }
 
@@ -127,15 +131,21 @@ func (c *verifyCmd) receipt(s *streams) error {
 	if c.LedgerKey == "" {
 		return escrow.Errorf(escrow.Invalid, "a receipt is verified against a ledger key").WithHint("give the key you pinned with --ledger-key")
 	}
-	data, err := os.ReadFile(c.Receipt)
+	data, err := readFile(c.Receipt, maxSigned)
 	if err != nil {
-		return escrow.Wrap(err, escrow.Invalid, "%s", c.Receipt)
+		return err
 	}
-	manifest, err := os.ReadFile(c.Receipt + ".manifest")
+	manifest, err := readFile(c.Receipt+".manifest", maxSigned)
+	if escrow.CodeOf(err) == escrow.Missing {
+		return escrow.Errorf(escrow.Missing, "%s.manifest does not exist", c.Receipt).WithHint("the manifest that the receipt is for is expected beside it; 'holdfast receipt' writes both")
+	}
 	if err != nil {
-		return escrow.Wrap(err, escrow.Missing, "%s.manifest", c.Receipt)
+		return err
 	}
 	checkpoint, err := checkReceipt(data, evidence.Digest(manifest), c.LedgerKey)
+	if errors.Is(err, evidence.ErrUnknownKey) {
+		return escrow.Wrap(err, escrow.WrongKey, "the receipt is of another ledger than the one with this key").WithHint("give the key of the server that gave the receipt")
+	}
 	if err != nil {
 		return err
 	}

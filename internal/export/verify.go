@@ -29,6 +29,7 @@ type Report struct {
 	Approvals  int       `json:"approvals"`
 	Signatures int       `json:"signatures"`
 	Trusted    []Trusted `json:"trusted"`
+	Notes      []string  `json:"notes,omitempty"`
 }
 
 // Trusted is a public key that what was checked rests on.
@@ -76,7 +77,7 @@ func (x *Export) Verify(ctx context.Context, c Checks) (*Report, error) {
 			v.held = append(v.held, d)
 		}
 	}
-	for _, step := range []func() error{v.parseReceipts, v.ledger, v.agreement, v.keys, v.deposits, v.complete, v.approvals, v.trust} {
+	for _, step := range []func() error{v.parseReceipts, v.ledger, v.agreement, v.keys, v.deposits, v.complete, v.approvals, v.copies, v.trust} {
 		if err := step(); err != nil {
 			return v.report, err
 		}

@@ -116,6 +116,10 @@ func syncDir(dir string) error {
 func readKeys(dir, origin string) (*Keys, error) {
 	read := func(name string) (string, error) {
 		data, err := os.ReadFile(filepath.Join(dir, name))
+		if errors.Is(err, fs.ErrNotExist) {
+			return "", escrow.Errorf(escrow.Missing, "%s has no %s", dir, name).
+				WithHint("check that this is an installation's data directory; a lost key comes from a backup")
+		}
 		if err != nil {
 			return "", escrow.Wrap(err, escrow.Invalid, "key %s", name)
 		}
