@@ -22,6 +22,7 @@ type writer struct {
 	buf     bytes.Buffer
 	count   int
 	level   int
+	z       *zlib.Writer
 	claimed int // count the header announces, -1 for the true one
 	version uint32
 }
@@ -52,12 +53,15 @@ func (w *writer) header(kind byte, size int64) {
 }
 
 func (w *writer) deflate(data []byte) {
-	z, err := zlib.NewWriterLevel(&w.buf, w.level)
-	if err != nil {
-		w.t.Fatal(err)
+	if w.z == nil { // one for all entries: making it costs more than using it
+		var err error
+		if w.z, err = zlib.NewWriterLevel(&w.buf, w.level); err != nil {
+			w.t.Fatal(err)
+		}
 	}
-	z.Write(data) //nolint:errcheck
-	if err := z.Close(); err != nil {
+	w.z.Reset(&w.buf)
+	w.z.Write(data) //nolint:errcheck
+	if err := w.z.Close(); err != nil {
 		w.t.Fatal(err)
 	}
 }
