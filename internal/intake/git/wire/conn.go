@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"strings"
 )
 
 // Config is what a connection needs from the program around it.
@@ -45,7 +44,7 @@ type Conn struct {
 	target  *target
 	limits  Limits
 	agent   string
-	scrub   *strings.Replacer
+	scrub   scrubber
 	carrier transport
 	dog     *watchdog
 	caps    capabilities

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -273,17 +274,49 @@ func isLoopback(host string) bool {
 
 // scrubber takes the endpoint's secrets out of text that others see. A server
 // can send back what it was told.
-func (e Endpoint) scrubber() *strings.Replacer {
-	var pairs []string
-	for _, s := range []string{
+func (e Endpoint) scrubber() scrubber {
+	if e.Token == "" {
+		return nil
+	}
+	list := scrubber{
 		base64.StdEncoding.EncodeToString([]byte(e.userName() + ":" + string(e.Token))),
 		url.QueryEscape(string(e.Token)), url.PathEscape(string(e.Token)), string(e.Token),
-	} {
-		if e.Token != "" {
-			pairs = append(pairs, s, hidden)
-		}
 	}
-	return strings.NewReplacer(pairs...)
+	slices.SortFunc(list, func(a, b string) int { return cmp.Compare(len(b), len(a)) }) // the longest match first
+	return list
+}
+
+// scrubber is the forms a secret can have in a text.
+type scrubber []string
+
+// cutSecret is how much of a secret is one, in bytes: a text that is cut off
+// can end in the middle.
+const cutSecret = 6
+
+// Replace puts "[secret]" in place of every secret, and of every beginning of
+// one, however long the rest is.
+func (s scrubber) Replace(text string) string {
+	for _, secret := range s {
+		text = strings.ReplaceAll(text, secret, hidden)
+	}
+	for _, secret := range s {
+		begin := secret[:min(len(secret), cutSecret)]
+		var out strings.Builder
+		for {
+			at := strings.Index(text, begin)
+			if at < 0 {
+				break
+			}
+			end := at + len(begin)
+			for i := len(begin); i < len(secret) && end < len(text) && text[end] == secret[i]; i++ {
+				end++
+			}
+			out.WriteString(text[:at] + hidden)
+			text = text[end:]
+		}
+		text = out.String() + text
+	}
+	return text
 }
 
 func (e Endpoint) userName() string { return cmp.Or(e.User, "x-access-token") }
