@@ -3,6 +3,7 @@ package escrow
 import (
 	"errors"
 	"fmt"
+	"runtime"
 )
 
 // Code says what kind of thing went wrong. It decides the HTTP status, the
@@ -79,6 +80,16 @@ func CodeOf(err error) Code {
 		return e.Code
 	}
 	return Internal
+}
+
+// PanicText is what a log may say of a recovered panic. Only what the runtime
+// itself says is quoted: any other value may hold whatever the program was
+// working on, secrets included. The stack says where it was.
+func PanicText(v any) string {
+	if e, ok := v.(runtime.Error); ok {
+		return e.Error()
+	}
+	return fmt.Sprintf("a value of type %T", v)
 }
 
 // textless keeps a cause reachable whose text is in the message already.

@@ -139,7 +139,7 @@ func (r *Runner) sync(ctx context.Context, a syncArgs) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			// River would store the stack, and with it whatever it mentions.
-			r.config.Log.ErrorContext(ctx, "sync panicked", "arrangement", a.Arrangement, "module", a.Module, "panic", v, "stack", string(debug.Stack()))
+			r.config.Log.ErrorContext(ctx, "sync panicked", "arrangement", a.Arrangement, "module", a.Module, "panic", escrow.PanicText(v), "stack", string(debug.Stack()))
 			err = errors.New("the program failed")
 		}
 	}()

@@ -13,6 +13,8 @@ import (
 	"net/http"
 	"runtime/debug"
 	"time"
+
+	"holdfast/internal/escrow"
 )
 
 type requestIDKey struct{}
@@ -58,7 +60,7 @@ func Wrap(next http.Handler, log *slog.Logger, now func() time.Time, pace Pace) 
 				if p == http.ErrAbortHandler {
 					panic(p)
 				}
-				log.ErrorContext(ctx, "panic", "request_id", id, "panic", p, "stack", string(debug.Stack()))
+				log.ErrorContext(ctx, "panic", "request_id", id, "panic", escrow.PanicText(p), "stack", string(debug.Stack()))
 				if rec.status == 0 {
 					http.Error(rec, "internal error, request "+id, http.StatusInternalServerError)
 				}
