@@ -344,6 +344,9 @@ func (r *Registry) checkSource(s escrow.Source) error {
 	if password || (u.User != nil && u.Scheme != "ssh") {
 		return escrow.Errorf(escrow.Invalid, "the source's URL holds a credential").WithHint("leave it out of the URL and set it with 'holdfast module secret'")
 	}
+	if u.RawQuery != "" || u.ForceQuery || u.Fragment != "" { // some hide a token there; the text must not be kept
+		return escrow.Errorf(escrow.Invalid, "the source's URL holds a query or a fragment").WithHint("name the repository alone; a token is set with 'holdfast module secret'")
+	}
 	if !slices.Contains([]string{"https", "http", "ssh", "git"}, u.Scheme) {
 		return escrow.Errorf(escrow.Invalid, "source scheme %q is not one of https, http, ssh and git", u.Scheme)
 	}
