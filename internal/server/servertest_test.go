@@ -92,11 +92,21 @@ const arrangementID = "demo"
 // eachEngine runs a test on SQLite and on PostgreSQL. Without a PostgreSQL
 // the second shows as skipped, or fails where one is demanded.
 func eachEngine(t *testing.T, test func(t *testing.T, in *installation)) {
-	t.Run("SQLite", func(t *testing.T) { test(t, install(t, nil)) })
-	t.Run("PostgreSQL", func(t *testing.T) {
-		url := newDatabase(t)
-		test(t, install(t, func(c *config.Config) { c.Database = url }))
-	})
+	for _, engine := range engines() {
+		t.Run(engine, func(t *testing.T) { test(t, install(t, onEngine(t, engine))) })
+	}
+}
+
+func engines() []string { return []string{"SQLite", "PostgreSQL"} }
+
+// onEngine says where an installation on an engine has its database.
+func onEngine(t testing.TB, engine string) func(*config.Config) {
+	t.Helper()
+	if engine == "SQLite" {
+		return nil
+	}
+	url := newDatabase(t)
+	return func(c *config.Config) { c.Database = url }
 }
 
 // newDatabase makes an empty PostgreSQL database that is dropped at the end.
