@@ -41,6 +41,9 @@ type Options struct {
 	// NewAdminToken issues a fresh administrator's token at this start and
 	// revokes the ones before it.
 	NewAdminToken bool
+	// Lease is how long a process on the same PostgreSQL may be silent before
+	// its syncs are taken for dead; 0 for the default of package job.
+	Lease time.Duration
 }
 
 func (o Options) orDefault() Options {
@@ -105,16 +108,17 @@ func Open(ctx context.Context, c config.Config, o Options) (_ *Server, err error
 func (s *Server) openState(ctx context.Context) error {
 	c := s.config
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {
-		return escrow.Wrap(err, escrow.Invalid, "data directory %s cannot be made", c.Data)
+		return diskError(err, "data directory %s cannot be made", c.Data)
 	}
 	var err error
 	if s.lock, err = file.Lock(c.Data); err != nil {
 		return err
 	}
-	if err := s.refuseLostKeys(); err != nil {
+	if err := refuseLost(ctx, c); err != nil {
 		return err
 	}
-	if s.keys, err = loadKeys(c.KeysDir(), c.Origin, s.options.Random); err != nil {
+	var fresh bool
+	if s.keys, fresh, err = loadKeys(c.KeysDir(), c.Origin, s.options.Random); err != nil {
 		return err
 	}
 	if s.policy, err = evidence.NewPolicy(s.keys.LedgerKey, c.Witnesses, 0); err != nil {
@@ -124,22 +128,13 @@ func (s *Server) openState(ctx context.Context) error {
 		return err
 	}
 	if err := s.sameLedger(ctx); err != nil {
+		if fresh { // made for nothing; they must not be taken for the right ones
+			err = errors.Join(err, os.RemoveAll(c.KeysDir()))
+		}
 		return err
 	}
 	s.blobs, err = file.Open(c.ObjectsDir())
 	return err
-}
-
-// refuseLostKeys keeps a database from going on with new keys: its ledger
-// would be signed by somebody its clients do not know.
-func (s *Server) refuseLostKeys() error {
-	_, dbErr := os.Stat(s.config.SQLitePath())
-	_, keyErr := os.Stat(filepath.Join(s.config.KeysDir(), ledgerKeyFile))
-	if dbErr == nil && errors.Is(keyErr, os.ErrNotExist) {
-		return escrow.Errorf(escrow.Missing, "%s has a database but no keys in %s", s.config.Data, s.config.KeysDir()).
-			WithHint("restore the keys directory from a backup; new keys would start a second ledger")
-	}
-	return nil
 }
 
 func openStore(ctx context.Context, c config.Config, k *Keys, o Options) (*store.DB, error) {
@@ -183,7 +178,7 @@ func (s *Server) buildHTTP() {
 		o.Log.ErrorContext(r.Context(), "ledger", "path", r.URL.Path, "error", err)
 	})))
 	mux.Handle("POST /hooks/{arrangement}/{module}", &hooks{syncs: s.syncs, db: s.db, now: o.Now, log: o.Log})
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
+	mux.HandleFunc("GET /healthz", s.healthz)
 	s.http = &http.Server{
 		Handler:           web.Wrap(mux, o.Log, o.Now, web.DefaultPace()),
 		ReadHeaderTimeout: 10 * time.Second,
@@ -193,6 +188,16 @@ func (s *Server) buildHTTP() {
 		MaxHeaderBytes: 64 << 10,
 		ErrorLog:       slog.NewLogLogger(o.Log.Handler(), slog.LevelWarn),
 	}
+}
+
+// healthz says whether this process can do its work, and nothing else.
+func (s *Server) healthz(w http.ResponseWriter, r *http.Request) {
+	if err := s.db.View(r.Context(), func(tx *store.Tx) error { _, err := tx.Settings(r.Context()); return err }); err != nil {
+		s.options.Log.ErrorContext(r.Context(), "healthz", "request_id", web.RequestID(r.Context()), "error", err)
+		http.Error(w, "the database does not answer", http.StatusServiceUnavailable)
+		return
+	}
+	_, _ = io.WriteString(w, "ok\n") // the caller went away
 }
 
 // Addr is the address the server listens on.
@@ -219,6 +224,9 @@ func (s *Server) Run(ctx context.Context) error {
 	published := make(chan struct{})
 	go func() { defer close(published); s.publish(publishing) }()
 	s.options.Log.InfoContext(ctx, "serving", "address", s.Addr(), "ledger_key", s.keys.LedgerKey)
+	if a, ok := s.listener.Addr().(*net.TCPAddr); ok && !a.IP.IsLoopback() {
+		s.options.Log.WarnContext(ctx, "listening beyond this machine without TLS; put a TLS proxy in front and listen on a loopback address")
+	}
 	var err error
 	select {
 	case <-ctx.Done():
