@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"filippo.io/age"
 	"golang.org/x/crypto/ssh"
@@ -36,38 +37,37 @@ const (
 	signingFile   = "server.sign"
 )
 
-// loadKeys reads the keys of an installation, or makes them when it is new. A
-// directory with some of the files is refused: a ledger that goes on with
-// another key would be a second ledger.
-func loadKeys(dir, origin string, random io.Reader) (*Keys, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, escrow.Wrap(err, escrow.Invalid, "keys directory %s", dir)
-	}
+// loadKeys reads the keys of an installation, or makes them when it is new;
+// fresh says which. A directory with some of the files is refused: a ledger
+// that goes on with another key would be a second ledger.
+func loadKeys(dir, origin string, random io.Reader) (k *Keys, fresh bool, err error) {
 	var missing []string
 	names := []string{ledgerKeyFile, ledgerPubFile, identityFile, signingFile}
 	for _, name := range names {
 		if _, err := os.Stat(filepath.Join(dir, name)); errors.Is(err, fs.ErrNotExist) {
 			missing = append(missing, name)
 		} else if err != nil {
-			return nil, escrow.Wrap(err, escrow.Invalid, "key %s", name)
+			return nil, false, diskError(err, "key %s", filepath.Join(dir, name))
 		}
 	}
 	switch len(missing) {
 	case 0:
 	case len(names):
+		fresh = true
 		if err := makeKeys(dir, origin, random); err != nil {
-			return nil, err
+			return nil, false, err
 		}
 	default:
-		return nil, escrow.Errorf(escrow.Missing, "keys directory %s lacks %s", dir, strings.Join(missing, ", ")).
+		return nil, false, escrow.Errorf(escrow.Missing, "keys directory %s lacks %s", dir, strings.Join(missing, ", ")).
 			WithHint("restore the missing files from a backup; new ones would start a second ledger")
 	}
-	return readKeys(dir, origin)
+	k, err = readKeys(dir, origin)
+	return k, fresh, err
 }
 
-// makeKeys writes all four files; the ledger's verifier key goes last, so that
-// a crash in between leaves a directory that is refused, not a half-made one.
-func makeKeys(dir, origin string, random io.Reader) error {
+// makeKeys makes the directory with all four files, or nothing: it gets its
+// name when everything in it is on the disk.
+func makeKeys(dir, origin string, random io.Reader) (err error) {
 	skey, vkey, err := note.GenerateKey(random, origin)
 	if err != nil {
 		return fmt.Errorf("make the ledger's key: %w", err)
@@ -84,15 +84,46 @@ func makeKeys(dir, origin string, random io.Reader) error {
 	if err != nil {
 		return fmt.Errorf("make the server's signing key: %w", err)
 	}
+	unfinished := dir + ".new"
+	defer func() {
+		if err != nil {
+			err = diskError(errors.Join(err, os.RemoveAll(unfinished)), "keys directory %s cannot be made", dir)
+		}
+	}()
+	if err := os.RemoveAll(unfinished); err != nil { // of a start that died here
+		return err
+	}
+	if err := os.Mkdir(unfinished, 0o700); err != nil {
+		return err
+	}
 	for _, f := range []struct {
 		name string
 		data string
 	}{{identityFile, identity.String() + "\n"}, {signingFile, string(pem.EncodeToMemory(block))}, {ledgerKeyFile, skey + "\n"}, {ledgerPubFile, vkey + "\n"}} {
-		if err := writeNew(filepath.Join(dir, f.name), []byte(f.data)); err != nil {
-			return fmt.Errorf("write key %s: %w", f.name, err)
+		if err := writeNew(filepath.Join(unfinished, f.name), []byte(f.data)); err != nil {
+			return err
 		}
 	}
-	return syncDir(dir)
+	if err := syncDir(unfinished); err != nil {
+		return err
+	}
+	if err := os.Rename(unfinished, dir); err != nil { // replaces an empty directory and no other
+		return err
+	}
+	return syncDir(filepath.Dir(dir))
+}
+
+// diskError gives what the file system refused a code, and its reason to
+// people.
+func diskError(err error, format string, args ...any) error {
+	what := fmt.Sprintf(format, args...)
+	switch {
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return escrow.Wrap(err, escrow.Full, "%s: no room left on its file system", what).WithHint("make room, then start again")
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
+		return escrow.Wrap(err, escrow.Unavailable, "%s: not allowed", what).WithHint("give the account that runs holdfast read and write access to it")
+	}
+	return escrow.Wrap(err, escrow.Unavailable, "%s", what).WithHint("check the path, the disk and its mount")
 }
 
 func writeNew(path string, data []byte) error {
@@ -112,6 +143,13 @@ func syncDir(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
+func keyFileError(err error, path string) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return escrow.Errorf(escrow.Missing, "key %s is not there", path).WithHint("restore the keys directory from a backup")
+	}
+	return diskError(err, "key %s", path)
+}
+
 // readKeys reads the keys; an origin of "" takes the ledger as it is.
 func readKeys(dir, origin string) (*Keys, error) {
 	read := func(name string) (string, error) {
@@ -121,7 +159,7 @@ func readKeys(dir, origin string) (*Keys, error) {
 				WithHint("check that this is an installation's data directory; a lost key comes from a backup")
 		}
 		if err != nil {
-			return "", escrow.Wrap(err, escrow.Invalid, "key %s", name)
+			return "", keyFileError(err, filepath.Join(dir, name))
 		}
 		return strings.TrimSpace(string(data)), nil
 	}
@@ -142,8 +180,13 @@ func readKeys(dir, origin string) (*Keys, error) {
 		return nil, escrow.Errorf(escrow.Conflict, "this installation's ledger is %q, but the configuration says origin %q", k.Ledger.Name(), origin).
 			WithHint("a ledger never changes its name; set origin to %q", k.Ledger.Name())
 	}
-	if _, err := note.NewVerifier(k.LedgerKey); err != nil {
+	shown, err := note.NewVerifier(k.LedgerKey)
+	if err != nil {
 		return nil, escrow.Errorf(escrow.Damaged, "%s is not a note verifier key", filepath.Join(dir, ledgerPubFile))
+	}
+	if shown.Name() != k.Ledger.Name() || shown.KeyHash() != k.Ledger.KeyHash() {
+		return nil, escrow.Errorf(escrow.Damaged, "%s does not belong to %s", filepath.Join(dir, ledgerPubFile), ledgerKeyFile).
+			WithHint("restore both from the same backup")
 	}
 	if k.Identity, err = age.ParseHybridIdentity(texts[2]); err != nil {
 		return nil, escrow.Errorf(escrow.Damaged, "%s is not an age identity", filepath.Join(dir, identityFile))

@@ -22,25 +22,15 @@ const (
 	adminTokenLeft = 60 * 24 * time.Hour
 )
 
-// sameLedger refuses a database that another ledger key has signed for: it
-// would go on as a second ledger under the same name. It matters where the
-// database is not in the data directory and the keys can be lost alone.
+// sameLedger refuses a database that does not belong to the data directory,
+// and ties the two together at the first start.
 func (s *Server) sameLedger(ctx context.Context) error {
-	const name = "ledger_key"
-	var recorded string
-	err := s.db.View(ctx, func(tx *store.Tx) (err error) {
-		recorded, err = tx.Setting(ctx, name)
-		return err
-	})
-	switch {
-	case err == nil && recorded != s.keys.LedgerKey:
-		return escrow.Errorf(escrow.Missing, "the database belongs to the ledger with key %s, but %s holds %s", recorded, s.config.KeysDir(), s.keys.LedgerKey).
-			WithHint("restore the keys directory from a backup; with other keys this would be a second ledger")
-	case err == nil || escrow.CodeOf(err) != escrow.NotFound:
+	tied, err := sameInstallation(ctx, s.config, s.keys, s.db)
+	if err != nil || tied {
 		return err
 	}
 	_, err = s.db.Update(ctx, func(tx *store.Tx) ([]escrow.Act, error) {
-		if err := tx.PutSetting(ctx, name, s.keys.LedgerKey); err != nil {
+		if err := tx.PutSetting(ctx, ledgerKeySetting, s.keys.LedgerKey); err != nil {
 			return nil, err
 		}
 		return []escrow.Act{{Kind: "installation.started", At: s.options.Now(), Actor: "server",
@@ -80,7 +70,7 @@ func (s *Server) adminToken(ctx context.Context) error {
 		return err
 	}
 	if err := replaceFile(s.AdminTokenFile(), []byte(plain+"\n")); err != nil {
-		return escrow.Wrap(err, escrow.Invalid, "%s", s.AdminTokenFile())
+		return diskError(err, "%s", s.AdminTokenFile())
 	}
 	_, err = s.db.Update(ctx, func(tx *store.Tx) ([]escrow.Act, error) {
 		if err := tx.PutToken(ctx, rec); err != nil {

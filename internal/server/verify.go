@@ -2,8 +2,10 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -31,6 +33,9 @@ type VerifyReport struct {
 // The first thing that does not hold is the error.
 func Verify(ctx context.Context, c config.Config, o Options, pins []evidence.Pin, progress func(done, total int64)) (_ *VerifyReport, err error) {
 	o = o.orDefault()
+	if err := present(c); err != nil { // opening would make what is not there
+		return nil, err
+	}
 	lock, err := file.Lock(c.Data)
 	if err != nil {
 		return nil, err
@@ -45,6 +50,9 @@ func Verify(ctx context.Context, c config.Config, o Options, pins []evidence.Pin
 		return nil, err
 	}
 	defer db.Close()
+	if _, err := sameInstallation(ctx, c, k, db); err != nil {
+		return nil, err
+	}
 	blobs, err := file.Open(c.ObjectsDir())
 	if err != nil {
 		return nil, err
@@ -59,6 +67,23 @@ func Verify(ctx context.Context, c config.Config, o Options, pins []evidence.Pin
 	}
 	r := &VerifyReport{Entries: state.Size, Root: state.Root.String()}
 	return r, r.objects(ctx, db, blobs, progress)
+}
+
+// present refuses to verify what is not there.
+func present(c config.Config) error {
+	paths := []string{c.Data, c.KeysDir(), c.ObjectsDir()}
+	if c.Database == "" {
+		paths = append(paths, c.SQLitePath())
+	}
+	for _, path := range paths {
+		switch _, err := os.Stat(path); {
+		case errors.Is(err, os.ErrNotExist):
+			return escrow.Errorf(escrow.Missing, "%s is not there", path).WithHint("name the data directory of an installation, or restore it from a backup")
+		case err != nil:
+			return diskError(err, "%s", path)
+		}
+	}
+	return nil
 }
 
 // objects reads every object that a deposit or a sync state names, once.
@@ -76,7 +101,7 @@ func (r *VerifyReport) objects(ctx context.Context, db *store.DB, blobs blob.Sto
 		if err != nil {
 			return err
 		}
-		for _, name := range slices.Sorted(maps.Keys(sizes)) { // the first that does not hold is always the same
+		for _, name := range slices.Sorted(maps.Keys(sizes)) {
 			size := sizes[name]
 			if err := checkObject(ctx, blobs, name, size); err != nil {
 				return namedDeposits(ctx, tx, name, err)

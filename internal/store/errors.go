@@ -59,6 +59,8 @@ func classifySQLite(code int) errorClass {
 		return unique
 	case sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY:
 		return foreignKey
+	case sqlite3.SQLITE_IOERR_SHMSIZE: // the index of the WAL cannot grow
+		return full
 	}
 	switch code & 0xff { // the primary code of an extended one
 	case sqlite3.SQLITE_CONSTRAINT:
