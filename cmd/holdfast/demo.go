@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"io"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 
 	"holdfast/internal/demo"
@@ -31,6 +33,11 @@ func (c *demoCmd) Run(ctx context.Context, s *streams) error {
 			return escrow.Errorf(escrow.Invalid, "this is not a Git repository").WithHint("name one with --repo URL|PATH")
 		}
 		repo = strings.TrimSpace(string(out))
+	}
+	if _, err := os.Stat(repo); err == nil { // the demo works in a directory of its own
+		if repo, err = filepath.Abs(repo); err != nil {
+			return err
+		}
 	}
 	return demo.Run(ctx, demo.Config{Out: s.out, Repo: repo, Keep: c.Keep && !c.Once,
 		Holdfast: func(ctx context.Context, args []string, out, errw io.Writer) int {
