@@ -13,7 +13,9 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
+	"unicode"
 )
 
 // Error is a refusal of the server.
@@ -69,10 +71,73 @@ func New(o Options) (*Client, error) {
 	case base.Scheme != "http" && base.Scheme != "https":
 		return nil, fmt.Errorf("server %q is neither http nor https", o.URL)
 	}
+	if o.Transport == nil {
+		o.Transport = patient()
+	}
 	return &Client{base: base, token: o.Token, http: &http.Client{
 		Transport:     o.Transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}, nil
+}
+
+// A server may take its time to take in a large deposit, but not for ever, and
+// what it sends has to keep coming.
+const (
+	answerWithin = 5 * time.Minute
+	longestPause = 2 * time.Minute
+)
+
+func patient() http.RoundTripper {
+	t, ok := http.DefaultTransport.(*http.Transport)
+	if !ok {
+		return http.DefaultTransport
+	}
+	t = t.Clone()
+	t.ResponseHeaderTimeout = answerWithin
+	return t
+}
+
+// comingBody ends a body that stops coming.
+type comingBody struct {
+	io.ReadCloser
+	pause   time.Duration
+	timer   *time.Timer
+	cancel  context.CancelFunc
+	stalled atomic.Bool
+}
+
+func newComingBody(body io.ReadCloser, pause time.Duration, cancel context.CancelFunc) *comingBody {
+	b := &comingBody{ReadCloser: body, pause: pause, cancel: cancel}
+	b.timer = time.AfterFunc(pause, func() {
+		b.stalled.Store(true)
+		cancel()
+	})
+	return b
+}
+
+func (b *comingBody) Read(p []byte) (int, error) {
+	b.timer.Reset(b.pause)
+	n, err := b.ReadCloser.Read(p)
+	if err != nil && b.stalled.Load() { // and not because the caller gave up
+		err = fmt.Errorf("%w: it stopped sending", ErrUnreachable)
+	}
+	return n, err
+}
+
+func (b *comingBody) Close() error {
+	b.timer.Stop()
+	b.cancel()
+	return b.ReadCloser.Close()
+}
+
+// printable keeps what a server says from steering the terminal it is shown on.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) || r == '\n' {
+			return r
+		}
+		return ' '
+	}, s)
 }
 
 func loopback(host string) bool {
@@ -122,6 +187,13 @@ func (c *Client) call(ctx context.Context, method, path string, in, out any) err
 
 // send makes a request and turns every answer but success into an [Error].
 func (c *Client) send(ctx context.Context, method, path string, body io.Reader, size int64, contentType string) (*http.Response, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	keep := false
+	defer func() {
+		if !keep {
+			cancel()
+		}
+	}()
 	req, err := http.NewRequestWithContext(ctx, method, c.base.String()+path, body)
 	if err != nil {
 		return nil, err
@@ -143,6 +215,8 @@ func (c *Client) send(ctx context.Context, method, path string, body io.Reader, 
 		return nil, fmt.Errorf("%s: %w: %v", c.base.Redacted(), ErrUnreachable, errors.Unwrap(err))
 	}
 	if resp.StatusCode >= 200 && resp.StatusCode < 300 {
+		keep = true
+		resp.Body = newComingBody(resp.Body, longestPause, cancel)
 		return resp, nil
 	}
 	defer resp.Body.Close()
@@ -150,6 +224,7 @@ func (c *Client) send(ctx context.Context, method, path string, body io.Reader, 
 	if err := json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(problem); err != nil || problem.Status == 0 {
 		problem = &Error{Status: resp.StatusCode, Detail: c.base.Redacted() + " answered " + resp.Status}
 	}
+	problem.Code, problem.Detail, problem.Hint = printable(problem.Code), printable(problem.Detail), printable(problem.Hint)
 	if resp.StatusCode >= 300 && resp.StatusCode < 400 {
 		problem.Detail = c.base.Redacted() + " redirects elsewhere; redirects are refused, for the token goes to nobody else"
 	}

@@ -72,7 +72,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, errw io.Writer) 
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 	)
 	if err != nil {
-		return report(errw, err)
+		return report(forPeople(errw), err)
 	}
 	k, err := parser.Parse(args)
 	if exited >= 0 {
@@ -81,10 +81,10 @@ func run(ctx context.Context, args []string, in io.Reader, out, errw io.Writer) 
 	if err != nil {
 		return usage(errw, err)
 	}
-	s := &streams{in: in, out: out, err: errw, json: c.JSON}
+	s := &streams{in: in, out: forPeople(out), err: errw, json: c.JSON}
 	k.BindTo(ctx, (*context.Context)(nil))
 	if err := k.Run(s); err != nil {
-		return report(errw, err)
+		return report(forPeople(errw), err)
 	}
 	return exitOK
 }

@@ -62,6 +62,10 @@ func New(db escrow.Database[Tx], terms Terms, now func() time.Time) *Keyring {
 	return &Keyring{db: db, terms: terms, now: now}
 }
 
+// maxPeople bounds the cards of one party: a key manifest takes 16 people of
+// it, and some leave.
+const maxPeople = 200
+
 // AddContact records the self-signed card of a person acting for the actor's
 // own party, or for any party when the arrangement's agent brings it. A person
 // whose card exists keeps the recipient and key that are pinned: a change is
@@ -86,6 +90,19 @@ func (k *Keyring) AddContact(ctx context.Context, actor escrow.Actor, arrangemen
 			return nil, escrow.Errorf(escrow.Conflict, "the card of %s/%s is known already", c.Party, c.Person)
 		case escrow.CodeOf(err) != escrow.NotFound:
 			return nil, err
+		}
+		all, err := tx.Contacts(ctx, arrangement)
+		if err != nil {
+			return nil, err
+		}
+		own := 0
+		for _, other := range all {
+			if other.Party == c.Party {
+				own++
+			}
+		}
+		if own >= maxPeople {
+			return nil, escrow.Errorf(escrow.Conflict, "%s has %d cards here, which is as many as it can have", c.Party, own)
 		}
 		if err := tx.PutContact(ctx, c); err != nil {
 			return nil, err

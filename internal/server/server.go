@@ -178,7 +178,7 @@ func (s *Server) buildHTTP() {
 		o.Log.ErrorContext(r.Context(), "ledger", "path", r.URL.Path, "error", err)
 	})))
 	mux.Handle("POST /hooks/{arrangement}/{module}", &hooks{syncs: s.syncs, db: s.db, now: o.Now, log: o.Log})
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
+	mux.HandleFunc("GET /healthz", s.healthz)
 	s.http = &http.Server{
 		Handler:           web.Wrap(mux, o.Log, o.Now, web.DefaultPace()),
 		ReadHeaderTimeout: 10 * time.Second,
@@ -188,6 +188,16 @@ func (s *Server) buildHTTP() {
 		MaxHeaderBytes: 64 << 10,
 		ErrorLog:       slog.NewLogLogger(o.Log.Handler(), slog.LevelWarn),
 	}
+}
+
+// healthz says whether this process can do its work, and nothing else.
+func (s *Server) healthz(w http.ResponseWriter, r *http.Request) {
+	if err := s.db.View(r.Context(), func(tx *store.Tx) error { _, err := tx.Settings(r.Context()); return err }); err != nil {
+		s.options.Log.ErrorContext(r.Context(), "healthz", "request_id", web.RequestID(r.Context()), "error", err)
+		http.Error(w, "the database does not answer", http.StatusServiceUnavailable)
+		return
+	}
+	_, _ = io.WriteString(w, "ok\n") // the caller went away
 }
 
 // Addr is the address the server listens on.
@@ -214,6 +224,9 @@ func (s *Server) Run(ctx context.Context) error {
 	published := make(chan struct{})
 	go func() { defer close(published); s.publish(publishing) }()
 	s.options.Log.InfoContext(ctx, "serving", "address", s.Addr(), "ledger_key", s.keys.LedgerKey)
+	if a, ok := s.listener.Addr().(*net.TCPAddr); ok && !a.IP.IsLoopback() {
+		s.options.Log.WarnContext(ctx, "listening beyond this machine without TLS; put a TLS proxy in front and listen on a loopback address")
+	}
 	var err error
 	select {
 	case <-ctx.Done():

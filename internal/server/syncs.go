@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strings"
 	"time"
+	"unicode"
 
 	"holdfast/evidence"
 	"holdfast/internal/blob"
@@ -81,6 +82,9 @@ func (y *syncs) Sync(ctx context.Context, arrangement, module, reason string) er
 		}
 	}()
 	d, err := y.deposit(ctx, arrangement, module)
+	if err != nil && ctx.Err() != nil && escrow.CodeOf(err) == escrow.Internal { // whatever noticed it first
+		err = escrow.Errorf(escrow.Unavailable, "the sync was stopped: %w", context.Cause(ctx)).WithHint("nothing of it was kept; the next one starts from the same state")
+	}
 	if rerr := y.report(context.WithoutCancel(ctx), arrangement, module, reason, started, d, err); err == nil {
 		err = rerr
 	}
@@ -204,14 +208,27 @@ func hintOf(err error) string {
 	return ""
 }
 
+// maxShown bounds what is kept of an error: it can hold what a source said.
+const maxShown = 1000
+
 // publicText is what may be kept and shown of an error: what it tells people,
-// without the cause, which is for the log.
+// without the cause, which is for the log, and without what could steer a
+// terminal.
 func publicText(err error) string {
 	e, ok := errors.AsType[*escrow.Error](err)
 	if !ok || e.Code == escrow.Internal {
 		return "internal error; see the server's log"
 	}
-	return e.Message
+	text := strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return ' '
+	}, e.Message)
+	if len(text) > maxShown {
+		text = strings.ToValidUTF8(text[:maxShown], "") + "…"
+	}
+	return text
 }
 
 func (y *syncs) start(ctx context.Context) error { return y.queue.Start(ctx) }
