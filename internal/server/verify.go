@@ -101,7 +101,7 @@ func (r *VerifyReport) objects(ctx context.Context, db *store.DB, blobs blob.Sto
 		if err != nil {
 			return err
 		}
-		for _, name := range slices.Sorted(maps.Keys(sizes)) {
+		for _, name := range slices.Sorted(maps.Keys(sizes)) { // the first that does not hold is always the same
 			size := sizes[name]
 			if err := checkObject(ctx, blobs, name, size); err != nil {
 				return namedDeposits(ctx, tx, name, err)

@@ -112,6 +112,7 @@ func TestFaults(t *testing.T) {
 		{"unauthorised", big, []gittest.Middleware{gittest.Status(401, "who are you", nil)}, escrow.Unauthenticated, []string{"401", "token", "who are you"}},
 		{"forbidden", big, []gittest.Middleware{gittest.Status(403, "no", nil)}, escrow.Forbidden, []string{"403"}},
 		{"echo", big, []gittest.Middleware{gittest.EchoSecrets}, escrow.Forbidden, []string{"403", "no access for [secret] (Basic [secret])"}},
+		{"echo that is cut off", big, []gittest.Middleware{gittest.Status(403, strings.Repeat("no ", 96)+canary, nil)}, escrow.Forbidden, []string{"403", "no no [secret]"}},
 		{"not found", big, []gittest.Middleware{gittest.Status(404, "Repository not found.", nil)}, escrow.NotFound, []string{"404", "Repository not found."}},
 		{"busy", big, []gittest.Middleware{gittest.Status(503, "later", nil)}, escrow.Unavailable, []string{"503"}},
 		{"busy at fetch", big, []gittest.Middleware{gittest.Status(503, "later", gittest.Fetches)}, escrow.Unavailable, []string{"503", "fetching"}},
