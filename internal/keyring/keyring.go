@@ -7,6 +7,7 @@
 package keyring
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"slices"
@@ -399,7 +400,14 @@ func (k *Keyring) Accept(ctx context.Context, actor escrow.Actor, arrangement st
 		if err != nil {
 			return nil, err
 		}
-		if slices.ContainsFunc(given, func(g escrow.Acceptance) bool { return g.Trustee == doc.Trustee && g.Person == doc.Person }) {
+		for _, g := range given {
+			if g.Trustee != doc.Trustee || g.Person != doc.Person {
+				continue
+			}
+			if bytes.Equal(g.Document, document) { // the answer was lost on the way: it is given again
+				result = e
+				return nil, nil
+			}
 			return nil, escrow.Errorf(escrow.Conflict, "%s/%s has accepted epoch %d already", doc.Trustee, doc.Person, doc.Epoch)
 		}
 		acceptance := escrow.Acceptance{Arrangement: arrangement, Compartment: doc.Compartment, Epoch: doc.Epoch,

@@ -1,6 +1,7 @@
 package release
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"slices"
@@ -42,8 +43,14 @@ func (r *Releases) Approve(ctx context.Context, actor escrow.Actor, arrangement,
 		if err != nil {
 			return nil, err
 		}
-		if slices.ContainsFunc(given, func(g escrow.Approval) bool { return g.Trustee == doc.Trustee && g.Person == doc.Person }) {
-			return nil, escrow.Errorf(escrow.Conflict, "%s/%s has approved case %s already", doc.Trustee, doc.Person, c.ID)
+		again := false
+		for _, g := range given {
+			if g.Trustee != doc.Trustee || g.Person != doc.Person {
+				continue
+			}
+			if again = bytes.Equal(g.Document, document); !again {
+				return nil, escrow.Errorf(escrow.Conflict, "%s/%s has approved case %s already", doc.Trustee, doc.Person, c.ID)
+			}
 		}
 		_, m, err := manifestOf(ctx, tx, &c)
 		if err != nil {
@@ -52,6 +59,11 @@ func (r *Releases) Approve(ctx context.Context, actor escrow.Actor, arrangement,
 		statement, err := evidence.ParseStatement(c.Statement)
 		if err != nil {
 			return nil, fmt.Errorf("case %s: %w", c.ID, err)
+		}
+		if again { // the answer was lost on the way: it is given again
+			status, err := tally(m, statement, given)
+			result = caseStatus(c, status)
+			return nil, err
 		}
 		if _, err := seal.CheckApproval(m, statement, seal.Signed{Document: document, Signature: signature, ReceivedAt: now}); err != nil {
 			return nil, err

@@ -51,6 +51,12 @@ func isOurs(err error) bool {
 	return code == escrow.Internal || code == escrow.Unavailable || code == escrow.Full
 }
 
+// How long a notice is remembered, and how many are forgotten at once.
+const (
+	webhookMemory  = 90 * 24 * time.Hour
+	webhooksAtOnce = 100
+)
+
 // take verifies a notice and queues a sync, once for each notice and module.
 // authentic says that whoever sent it knows the module's secret.
 func (h *hooks) take(r *http.Request, arrangement, module string, body []byte) (authentic bool, err error) {
@@ -85,6 +91,11 @@ func (h *hooks) take(r *http.Request, arrangement, module string, body []byte) (
 			Arrangement: arrangement, Module: module, ReceivedAt: h.now()}
 		fresh, err := tx.PutWebhook(ctx, notice)
 		if err != nil || !fresh {
+			return nil, err
+		}
+		// What is this old need not be told from what is new: all it could
+		// do is start a sync.
+		if _, err := tx.DeleteWebhooks(ctx, h.now().Add(-webhookMemory), webhooksAtOnce); err != nil {
 			return nil, err
 		}
 		if err := tx.EnqueueSync(ctx, h.syncs.queue, arrangement, module, "webhook of "+string(event.Kind)); err != nil {

@@ -36,9 +36,10 @@ func (o *objects) Put(ctx context.Context, actor escrow.Actor, arrangement, modu
 	}
 	defer w.Abort()
 	sum := sha256.New()
-	n, err := io.Copy(io.MultiWriter(w, sum), io.LimitReader(body, o.limit+1))
+	upload := &arriving{r: io.LimitReader(body, o.limit+1)}
+	n, err := io.Copy(io.MultiWriter(w, sum), upload)
 	switch {
-	case err != nil && escrow.CodeOf(err) == escrow.Internal:
+	case upload.err != nil:
 		return 0, escrow.Wrap(err, escrow.Invalid, "upload of %s ended after %d bytes", name, n).WithHint("send it again; nothing was stored")
 	case err != nil:
 		return 0, err
@@ -60,6 +61,21 @@ func (o *objects) mayDeposit(ctx context.Context, actor escrow.Actor, arrangemen
 		}
 		return escrow.MayDeposit(actor, m)
 	})
+}
+
+// arriving remembers that it was the upload that failed, and not the store it
+// was written to: only one of them is the depositor's to mend.
+type arriving struct {
+	r   io.Reader
+	err error
+}
+
+func (a *arriving) Read(p []byte) (int, error) {
+	n, err := a.r.Read(p)
+	if err != nil && err != io.EOF {
+		a.err = err
+	}
+	return n, err
 }
 
 // Stat implements api.Objects.
