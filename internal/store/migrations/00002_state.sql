@@ -75,7 +75,7 @@ CREATE TABLE epoch (
 	recipient    TEXT NOT NULL,
 	manifest     BYTEA NOT NULL,
 	signature    BYTEA NOT NULL,
-	required     BIGINT NOT NULL CHECK (required >= 1),
+	required     BIGINT NOT NULL CHECK (required >= 0),
 	state        TEXT NOT NULL CHECK (state IN ('dealt', 'active', 'ended', 'abandoned')),
 	dealt_us     BIGINT NOT NULL,
 	activated_us BIGINT NOT NULL,

@@ -79,6 +79,7 @@ func testEpochs(t *testing.T, d *Database) {
 	direct.State = escrow.EpochActive
 	d.refuses(t, "born active beside another", escrow.Conflict, putEpoch(direct))
 	direct.Compartment, direct.Number = "data/gem-a", 1
+	direct.Recipient, direct.Required = "", 0 // sealed to its party itself: nobody accepts
 	d.Update(t, "epoch.dealt", putEpoch(direct))
 	third.State = escrow.EpochAbandoned
 	same(t, d, "of one", []escrow.Epoch{first, second, third}, func(ctx context.Context, tx *store.Tx) ([]escrow.Epoch, error) {
