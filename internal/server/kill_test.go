@@ -188,10 +188,15 @@ func checkKilledServer(t *testing.T, in *installation) {
 	d := in.depositor(t, "r2", pushed)
 	in.stop()
 	t.Cleanup(func() {
-		if v.cmd != nil {
-			v.cmd.Process.Kill()
-			v.cmd.Wait()
+		if v.cmd == nil {
+			return
 		}
+		if t.Failed() {
+			v.cmd.Process.Signal(syscall.SIGQUIT) // says on standard error what it is at
+			time.Sleep(time.Second)
+		}
+		v.cmd.Process.Kill()
+		v.cmd.Wait()
 		if t.Failed() {
 			v.complaints()
 		}
@@ -274,6 +279,11 @@ func (v *victim) complaints() {
 		if strings.Contains(line, `"level":"ERROR"`) || strings.Contains(line, `"level":"WARN"`) {
 			lines = append(lines, line)
 		}
+	}
+	db := v.raw(v.t)
+	defer db.Close()
+	for _, row := range texts(v.t, db, `SELECT id, state, attempt, kind, args, scheduled_at, attempted_at FROM river_job ORDER BY id DESC LIMIT 6`) {
+		v.t.Log("job ", strings.Join(row, " "))
 	}
 	v.t.Logf("the last complaints of %d:\n%s", len(lines), strings.Join(lines[max(0, len(lines)-20):], ""))
 }
