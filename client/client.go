@@ -394,7 +394,13 @@ func (c *Client) Receipt(ctx context.Context, arrangement, module string, number
 	return []byte(r.Receipt), err
 }
 
-// RequestSync asks for a pull deposit now.
+// AskForSync asks for a pull deposit now. The outcome is there when the
+// module's last try is not before the time returned.
+func (c *Client) AskForSync(ctx context.Context, arrangement, module string) (out SyncRequest, err error) {
+	return out, c.call(ctx, http.MethodPost, path("arrangements", arrangement, "modules", module, "sync"), nil, &out)
+}
+
+// RequestSync is [Client.AskForSync] for those who do not wait for the outcome.
 func (c *Client) RequestSync(ctx context.Context, arrangement, module string) error {
 	return c.call(ctx, http.MethodPost, path("arrangements", arrangement, "modules", module, "sync"), nil, nil)
 }

@@ -126,6 +126,11 @@ type DepositBase struct {
 	Latest    *Deposit `json:"latest,omitempty"`
 }
 
+// SyncRequest says when a sync was asked for, by the server's clock.
+type SyncRequest struct {
+	RequestedAt time.Time `json:"requested_at" doc:"a try that began at this time or later is its outcome"`
+}
+
 // Receipt is the depositor's proof, verifiable offline.
 type Receipt struct {
 	Receipt string `json:"receipt" doc:"canonical holdfast-receipt/v1"`

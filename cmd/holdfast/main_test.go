@@ -29,7 +29,7 @@ func TestScripts(t *testing.T) {
 			env.Values[installationKey{}] = &installation{}
 			env.Values[liarKey{}] = &holder{}
 			env.Setenv("EVIDENCE", filepath.Join(root, "evidence")) // published vectors and combine.py
-			env.Setenv("REAL_HOME", os.Getenv("HOME")) // for what builds programs
+			env.Setenv("REAL_HOME", os.Getenv("HOME"))              // for what builds programs
 			env.Setenv("EXAMPLES", filepath.Join(root, "examples", "agreements"))
 			env.Vars = append(env.Vars, gitIdentity()...)
 			return nil

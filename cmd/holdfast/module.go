@@ -180,24 +180,28 @@ func (c *syncCmd) Run(ctx context.Context, s *streams) error {
 	if err != nil {
 		return err
 	}
-	if err := cl.RequestSync(ctx, c.Arrangement, c.Module); err != nil {
+	asked, err := cl.AskForSync(ctx, c.Arrangement, c.Module)
+	if err != nil {
 		return err
 	}
 	if c.Wait == 0 {
 		return s.result(map[string]string{"module": c.Module, "state": "queued"}, "queued    sync of module %s\n", c.Module)
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.Wait)
-	defer cancel()
+	limit := time.After(c.Wait)
 	for {
 		after, err := moduleStatus(ctx, cl, c.Arrangement, c.Module)
 		if err != nil {
 			return err
 		}
-		if after.LastTry != nil && (before.LastTry == nil || after.LastTry.After(*before.LastTry)) {
+		// One that was running when this was asked for may have read the
+		// source too early to count.
+		if after.LastTry != nil && !after.LastTry.Before(asked.RequestedAt) {
 			return c.outcome(s, before, after)
 		}
 		select {
 		case <-ctx.Done():
+			return ctx.Err()
+		case <-limit:
 			return escrow.Errorf(escrow.Unavailable, "the sync of module %s has not ended after %s", c.Module, c.Wait).
 				WithHint("it goes on; 'holdfast module list' shows its outcome")
 		case <-time.After(100 * time.Millisecond):

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"holdfast/client"
 	"holdfast/internal/escrow"
@@ -98,8 +99,9 @@ func (a *api) deposits() {
 		})
 	route(a, op{method: http.MethodPost, path: "/arrangements/{arrangement}/modules/{module}/sync", id: "request-sync",
 		summary: "Ask for a pull deposit now", action: escrow.RequestSync, status: http.StatusAccepted},
-		func(ctx context.Context, actor escrow.Actor, in *ModulePath) (*struct{}, error) {
-			return nil, a.Deposits.RequestSync(ctx, actor, in.Arrangement, in.Module)
+		func(ctx context.Context, actor escrow.Actor, in *ModulePath) (*reply[client.SyncRequest], error) {
+			at := a.Now().UTC().Truncate(time.Microsecond) // as exact as what is kept of a try
+			return answer(client.SyncRequest{RequestedAt: at}), a.Deposits.RequestSync(ctx, actor, in.Arrangement, in.Module)
 		})
 }
 
