@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -55,6 +56,9 @@ func (c *depositGitCmd) Run(ctx context.Context, s *streams) error {
 	if err != nil {
 		return err
 	}
+	if _, err := os.Lstat(c.Receipt); c.Receipt != "" && err == nil { // known now, not after the deposit
+		return escrow.Errorf(escrow.Conflict, "%s exists already and is not overwritten", c.Receipt).WithHint("name another file with --receipt")
+	}
 	cl, ledger, err := c.connect(ctx, s)
 	if err != nil {
 		return err
@@ -84,7 +88,7 @@ func (c *depositGitCmd) Run(ctx context.Context, s *streams) error {
 	maker := deposit.Maker{Objects: box, Identity: identity, Signer: signer, By: d.me.name, Checked: evidence.CheckedByDepositor, Now: time.Now}
 	source := d.base.Module.Source
 	made, err := maker.Git(ctx, d.base, git.Options{
-		Source: git.Source{Endpoint: wire.Endpoint{URL: path}, Exclude: c.exclude(s, source), Rebase: d.base.Module.Rebase},
+		Source: git.Source{Endpoint: wire.Endpoint{URL: path}, LFS: source.LFS, Exclude: c.exclude(s, source), Rebase: d.base.Module.Rebase},
 		Wire:   wire.Config{AllowLocal: true},
 		Known:  repository,
 		Progress: func(n int64) {
@@ -205,7 +209,7 @@ func (c *depositGitCmd) base(ctx context.Context, s *streams, cl *client.Client,
 	base := escrow.DepositBase{
 		Agreement: b.Agreement,
 		Module: escrow.ModuleStatus{Module: escrow.Module{Arrangement: c.Arrangement, ID: c.Module, Kind: escrow.ModuleKind(b.Module.Kind),
-			Compartment: b.Module.Compartment, Source: escrow.Source{Mode: escrow.SourceMode(b.Module.Mode), Exclude: b.Module.Exclude}, Rebase: b.Module.Rebase}},
+			Compartment: b.Module.Compartment, Source: escrow.Source{Mode: escrow.SourceMode(b.Module.Mode), LFS: b.Module.LFS, Exclude: b.Module.Exclude}, Rebase: b.Module.Rebase}},
 		Epoch: escrow.Epoch{Arrangement: c.Arrangement, Compartment: m.Compartment, Number: m.Epoch, Set: m.Set, Recipient: m.Recipient,
 			Manifest: []byte(b.Epoch.Manifest.Document)},
 	}

@@ -2,6 +2,9 @@ package main
 
 import (
 	"context"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -56,3 +59,69 @@ func TestEveryVerbExplainsItself(t *testing.T) {
 
 // unwrapped undoes the line breaks of a help text.
 func unwrapped(text string) string { return strings.Join(strings.Fields(text), " ") }
+
+// TestDocumentedCommandsExist looks up every command line in the README and
+// the documentation: its verb and its flags must be there.
+func TestDocumentedCommandsExist(t *testing.T) {
+	parser, err := kong.New(&cli{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pages, err := filepath.Glob("../../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	commands := 0
+	for _, page := range append(pages, "../../README.md") {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(text)) {
+			if !strings.HasPrefix(line, "    ") { // code blocks only; prose is for people
+				continue
+			}
+			for command := range strings.SplitSeq(strings.SplitN(line, "#", 2)[0], ";") {
+				words := strings.Fields(command)
+				if len(words) < 2 || strings.TrimPrefix(words[0], "./") != "holdfast" {
+					continue
+				}
+				commands++
+				if problem := unknown(parser.Model.Node, words[1:]); problem != "" {
+					t.Errorf("%s: %q: %s", filepath.Base(page), strings.TrimSpace(command), problem)
+				}
+			}
+		}
+	}
+	if commands < 15 {
+		t.Errorf("%d commands were looked up", commands)
+	}
+}
+
+// unknown says which word of a command line the program does not know.
+func unknown(node *kong.Node, words []string) string {
+	flags := map[string]bool{"--json": true, "--help": true}
+	for _, w := range words {
+		switch {
+		case w == "…": // and so on
+			return ""
+		case strings.HasPrefix(w, "--"):
+			if name, _, _ := strings.Cut(w, "="); !flags[name] {
+				return "no flag " + name
+			}
+		case len(node.Children) > 0:
+			at := slices.IndexFunc(node.Children, func(n *kong.Node) bool { return n.Name == w })
+			if at < 0 {
+				return "no verb " + w
+			}
+			node = node.Children[at]
+			for _, f := range node.Flags {
+				flags["--"+f.Name] = true
+			}
+		}
+	}
+	if len(node.Children) > 0 {
+		return "not a whole verb"
+	}
+	return ""
+}
