@@ -381,8 +381,7 @@ func (w *walk) stream(i int, size int64, base, code []byte) error {
 		return w.c.broken(i, err)
 	}
 	w.c.kinds[i] = blob
-	_, _, err := w.in.hashed(i, h.id(), blob)
-	return err
+	return w.in.streamed(i, h)
 }
 
 // unresolved says why deltas are left that nothing resolved.

@@ -22,6 +22,15 @@ var (
 	Nul        = nul
 )
 
+// HashRaw is what the hasher says of bytes without an object's header. The
+// collisions that are public are of whole files, and Git's header in front
+// takes their property away.
+func HashRaw(f object.Format, content []byte) ([]byte, error) {
+	h := newHasher(f)
+	h.write(content)
+	return h.id()
+}
+
 func StreamDelta(size int64, base, code []byte) (out []byte, err error) {
 	err = streamDelta(size, base, code, func(p []byte) { out = append(out, p...) })
 	return out, err

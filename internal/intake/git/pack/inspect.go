@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -81,7 +82,11 @@ func newInspector(c *checker) *inspector {
 // object takes note of entry i, whose kind is known, with the given content.
 func (in *inspector) object(i int, content []byte) error {
 	k := in.c.kinds[i]
-	id, again, err := in.hashed(i, in.hash.of(k, content), k)
+	raw, err := in.hash.of(k, content)
+	if err != nil {
+		return fmt.Errorf("%s (%s): %w", k, in.c.place(i), err)
+	}
+	id, again, err := in.hashed(i, raw, k)
 	if err != nil || again {
 		return err
 	}
@@ -118,6 +123,16 @@ func (in *inspector) hashed(i int, raw []byte, k kind) (id uint32, again bool, e
 		in.counts[k]++
 	}
 	return id, again, nil
+}
+
+// streamed records entry i, a blob that has gone through h and is not held.
+func (in *inspector) streamed(i int, h *hasher) error {
+	raw, err := h.id()
+	if err != nil {
+		return fmt.Errorf("blob (%s): %w", in.c.place(i), err)
+	}
+	_, _, err = in.hashed(i, raw, blob)
+	return err
 }
 
 func (in *inspector) commit(id uint32, content []byte) error {

@@ -235,7 +235,7 @@ func (s *scanner) large(i int, k kind, size int64) error {
 		if err := copyExactly(writerFunc(s.hash.write), z, size); err != nil {
 			return c.broken(i, err)
 		}
-		if _, _, err := s.own.hashed(i, s.hash.id(), blob); err != nil {
+		if err := s.own.streamed(i, s.hash); err != nil {
 			return err
 		}
 	case ofsDelta, refDelta:
