@@ -32,12 +32,19 @@ type (
 // Parse takes any bytes: it never panics, and its time and memory are bounded
 // by the limits of package yamltext.
 func Parse(name string, data []byte) (*Agreement, Problems) {
+	a, _, problems := ParseLocated(name, data)
+	return a, problems
+}
+
+// ParseLocated is [Parse] for further checks: it also returns where in the
+// text everything stands. Both are nil when any problem is an error.
+func ParseLocated(name string, data []byte) (*Agreement, *bind.Bound, Problems) {
 	root, problems := yamltext.Read(name, data)
 	if root == nil {
-		return nil, problems
+		return nil, nil, problems
 	}
 	if problems := wrongFormat(name, root); problems != nil {
-		return nil, problems
+		return nil, nil, problems
 	}
 	a := &Agreement{}
 	b := bind.Bind(name, root, a)
@@ -45,13 +52,13 @@ func Parse(name string, data []byte) (*Agreement, Problems) {
 	c := &checker{a: a, b: b, problems: b.Problems}
 	if c.problems.Any(problem.Error) {
 		c.add(problem.Note, "", problem.Pos{}, "form-first", "", "references, quorums, conditions and tests are checked once these are mended")
-		return nil, c.problems.Sort()
+		return nil, nil, c.problems.Sort()
 	}
 	c.check()
 	if c.problems.Any(problem.Error) {
-		return nil, c.problems.Sort()
+		return nil, nil, c.problems.Sort()
 	}
-	return a, c.problems.Sort()
+	return a, b, c.problems.Sort()
 }
 
 // wrongFormat refuses a text that is something else altogether before its

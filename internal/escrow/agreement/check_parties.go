@@ -75,6 +75,7 @@ func (c *checker) moments() {
 	}
 	for i, r := range c.a.Rights {
 		check(bind.Join(bind.At("rights", i), "starts_on"), r.StartsOn)
+		check(bind.Join(bind.At("rights", i), "ends_on"), r.EndsOn)
 	}
 	for i, m := range c.a.Modules {
 		if m.Licence != nil && m.Licence.Valid != nil {
@@ -266,7 +267,7 @@ func (c *checker) holding(path, h string) {
 	if !one {
 		return
 	}
-	kind := map[string]string{"parties": "party", "rights": "right", "modules": "module", "sla": "sla", "licences": "licence", "keys": "compartment", "use_terms": "use_terms"}[section]
+	kind := map[string]string{"parties": "party", "rights": "right", "modules": "module", "sla": "sla", "licences": "licence", "keys": "compartment", "use_terms": "use_terms", "clauses": "clause", "host_undertakings": "undertaking"}[section]
 	if kind == "" {
 		c.fail(path, "parts", "write "+section, "the entries of %q have no ids", section)
 		return

@@ -53,6 +53,7 @@ type Agreement struct {
 	ChangeOfParty    *ChangeOfParty    `key:"change_of_party" doc:"What happens when a party merges, leaves, is sold or is replaced." later:"changes of party"`
 	ExportControl    *ExportControl    `key:"export_control" doc:"Export classification of the material." later:"the screening of recipients"`
 	Liability        *Liability        `key:"liability" doc:"Caps and insurance." later:"terms and reminders"`
+	Clauses          []Clause          `key:"clauses" doc:"Clauses in words, for what has no key of its own." later:"the documents"`
 
 	parties, licences map[string]int // by id; see index
 }
@@ -148,6 +149,14 @@ type Regime struct {
 type Liability struct {
 	Cap       quantity.Money `key:"cap" doc:"The most that is owed."`
 	Insurance []Insurance    `key:"insurance" doc:"Insurance that is kept up."`
+}
+
+// Clause is a clause in words.
+type Clause struct {
+	ID    string `key:"id,required" is:"id" id:"clause" doc:"Id of the clause."`
+	About string `key:"about,required" enum:"scope targets measuring support remedies security data_protection exclusions continuity other" doc:"What it is about."`
+	Title string `key:"title,required" doc:"Its heading."`
+	Text  string `key:"text,required" is:"text" doc:"Its words, in the language of the agreement. They are signed, but nothing acts on them."`
 }
 
 // Insurance is one policy.

@@ -67,6 +67,7 @@ type Party struct {
 	Independent *bool             `key:"independent" doc:"Whether it counts as independent for at_least. Default true for trustees and arbiters, false for all others; an auditor or regulator may be declared independent, no other role can."`
 	Group       []string          `key:"group" doc:"Legal entities of its group that share its rights."`
 	Pledge      *Pledge           `key:"pledge" doc:"What is pledged to it."`
+	Controlled  string            `key:"controlled_by" ref:"party" doc:"The party that controls it, by shares or seats: it then counts on that party's side and cannot count as independent."`
 	Mandate     *Mandate          `key:"mandate" doc:"On what terms it acts after a release."`
 }
 
@@ -77,6 +78,7 @@ type Person struct {
 	Function string `key:"function" doc:"What the person is in the organisation."`
 	Email    string `key:"email" doc:"Where notices reach the person."`
 	Deputy   string `key:"deputy_of" ref:"person" doc:"Whom the person stands in for."`
+	Same     string `key:"same_as" ref:"person" doc:"The entry of another party that is the same human being. Equal email addresses say the same."`
 }
 
 // Pledge is what is pledged to a party.
@@ -102,6 +104,7 @@ type Authority struct {
 	EndsOn    Moment        `key:"ends_on" doc:"What ends it early."`
 	PassesTo  string        `key:"passes_to" ref:"party =curator =acquirer" doc:"To whom it passes then."`
 	DeputyFor string        `key:"deputy_for" ref:"person" doc:"Only while this person cannot act."`
+	CallBack  bool          `key:"call_back" doc:"Grave acts (sign, approve, pay) count only after a call back to a number that was known before."`
 }
 
 // Part is a part of the agreement with its own parties and signatures.
@@ -139,15 +142,29 @@ type Right struct {
 	Holder       []string        `key:"holder,required,list" ref:"party =self" doc:"Who has the right."`
 	From         string          `key:"from" ref:"party" doc:"Who granted it."`
 	StartsOn     Moment          `key:"starts_on" doc:"When it begins. Default signature."`
+	EndsOn       Moment          `key:"ends_on" doc:"What ends it early, such as insolvency (of its grantor)."`
 	OnInsolvency string          `key:"on_insolvency,required" enum:"survives doubtful ends" doc:"What becomes of it when its grantor is insolvent."`
 	Counsel      string          `key:"counsel" doc:"Who advised that, and when."`
+	Reviewed     quantity.Date   `key:"reviewed" doc:"Day on which counsel last looked at it."`
 	Review       quantity.Period `key:"review_every" doc:"How often that is looked at again."`
+	Undertaking  string          `key:"undertaking" ref:"undertaking" doc:"The host's undertaking it consists of, for kind: host_undertaking."`
+	Encumbrances []Encumbrance   `key:"encumbrances" doc:"Pledges, third-party licences and other claims that lie on what it is about."`
 	SecuredBy    []string        `key:"secured_by,list" enum:"conditional_transfer pledge usufruct third_party_clause guarantee" doc:"What makes it stronger."`
 	Document     *Document       `key:"document" doc:"The document it rests on."`
 }
 
+// Encumbrance is somebody else's claim on what a right is about.
+type Encumbrance struct {
+	Kind     string    `key:"kind,required" enum:"pledge third_party_licence joint_ownership attachment" doc:"What lies on it."`
+	Of       string    `key:"of" ref:"party" doc:"Whose claim it is, when that is a party."`
+	What     string    `key:"what" doc:"What it is about, such as the name of a third-party library."`
+	Consent  bool      `key:"consent" doc:"Whoever has the claim has agreed in writing that the right goes before it, or that it passes on."`
+	Document *Document `key:"document" doc:"The document that shows so."`
+}
+
 // HostUndertaking is what a host has promised.
 type HostUndertaking struct {
+	ID              string          `key:"id" is:"id" id:"undertaking" doc:"Id of the undertaking; rights name it."`
 	By              string          `key:"by,required" ref:"party" doc:"The host."`
 	Continues       quantity.Period `key:"continues_for" doc:"How long it goes on after the supplier has failed."`
 	WarnsBefore     quantity.Period `key:"warns_before_suspension" doc:"How long before a suspension it warns."`
@@ -157,7 +174,10 @@ type HostUndertaking struct {
 	ArrearsFirst    *bool           `key:"demands_arrears_first" doc:"Old debts must be paid before it goes on."`
 	LetsOperatorIn  bool            `key:"lets_operator_in" doc:"It gives the operator access."`
 	Price           quantity.Rate   `key:"price" doc:"What it costs."`
+	Signed          quantity.Date   `key:"signed" doc:"Day on which it was given."`
+	Confirmed       quantity.Date   `key:"confirmed" doc:"Day on which it was last confirmed."`
 	Reconfirm       quantity.Period `key:"reconfirm_every" doc:"How often it is confirmed again."`
+	Framework       *Document       `key:"framework" doc:"The host's framework it is given under: one text for many arrangements, known by its digest."`
 	Document        *Document       `key:"document" doc:"The signed undertaking."`
 }
 

@@ -42,6 +42,7 @@ type Exclusion struct {
 	Windows  quantity.Hours  `key:"windows" doc:"When it may be."`
 	Evidence string          `key:"evidence" doc:"What must prove it."`
 	Approver string          `key:"approver" ref:"party" doc:"Who accepts it."`
+	Except   []string        `key:"except,list" ref:"party" doc:"Parties whose failures count all the same, such as the host."`
 }
 
 // Probe is how availability is measured.
