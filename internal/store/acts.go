@@ -92,6 +92,7 @@ func (t *Tx) Erase(ctx context.Context, index int64, actor, reason string) (escr
 	if err != nil {
 		return escrow.Act{}, err
 	}
+	t.erased = true
 	if _, err := t.tx.ExecContext(ctx, `DELETE FROM act_subject WHERE seq = $1`, index); err != nil {
 		return escrow.Act{}, fmt.Errorf("erase ledger entry %d: %w", index, err)
 	}

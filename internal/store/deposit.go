@@ -68,13 +68,6 @@ func (t *Tx) LatestDeposit(ctx context.Context, arrangement, module string) (esc
 	return t.withObjects(ctx, d, err)
 }
 
-// DepositByDigest returns the deposit whose manifest has the digest.
-func (t *Tx) DepositByDigest(ctx context.Context, digest string) (escrow.Deposit, error) {
-	d, err := one(ctx, t, scanDeposit, escrow.Errorf(escrow.NotFound, "no deposit with manifest %s", digest),
-		`SELECT `+depositColumns+` FROM deposit WHERE digest = $1`, digest)
-	return t.withObjects(ctx, d, err)
-}
-
 func (t *Tx) withObjects(ctx context.Context, d escrow.Deposit, err error) (escrow.Deposit, error) {
 	if err == nil {
 		d.Objects, err = t.DepositObjects(ctx, d.Arrangement, d.Module, d.Number)
@@ -119,34 +112,6 @@ func (t *Tx) DepositsAfter(ctx context.Context, arrangement, module string, afte
 	}
 	return many(ctx, t, scanDeposit, `SELECT `+depositColumns+` FROM deposit
 		WHERE arrangement = $1 AND module = $2 AND number > $3 AND number <= $4 ORDER BY number`, arrangement, module, after, last)
-}
-
-// DepositPage returns at most limit deposits with a number below before, the
-// newest first and without their objects. before 0 starts at the newest.
-func (t *Tx) DepositPage(ctx context.Context, arrangement, module string, before, limit int) ([]escrow.Deposit, error) {
-	return many(ctx, t, scanDeposit, `SELECT `+depositColumns+` FROM deposit
-		WHERE arrangement = $1 AND module = $2 AND (CAST($3 AS BIGINT) = 0 OR number < $3) ORDER BY number DESC LIMIT $4`,
-		arrangement, module, before, limit)
-}
-
-// DepositChain returns what is needed to restore a deposit: the deposits from
-// the FULL one it builds on up to itself, with their objects.
-func (t *Tx) DepositChain(ctx context.Context, arrangement, module string, number int) ([]escrow.Deposit, error) {
-	chain, err := many(ctx, t, scanDeposit, `SELECT `+depositColumns+` FROM deposit
-		WHERE arrangement = $1 AND module = $2 AND number <= $3 AND number >= (SELECT MAX(number) FROM deposit
-			WHERE arrangement = $1 AND module = $2 AND number <= $3 AND kind = 'FULL') ORDER BY number`, arrangement, module, number)
-	if err != nil {
-		return nil, err
-	}
-	if len(chain) == 0 || chain[len(chain)-1].Number != number {
-		return nil, noDeposit(module, number)
-	}
-	for i := range chain {
-		if chain[i], err = t.withObjects(ctx, chain[i], nil); err != nil {
-			return nil, err
-		}
-	}
-	return chain, nil
 }
 
 // DepositSpans tells which deposits of a compartment's modules were sealed to
@@ -226,41 +191,6 @@ func (t *Tx) EachObject(ctx context.Context, fn func(name string, size int64) er
 		}
 	}
 	return nil
-}
-
-// Finding is a change of a ref that takes something away from what was there
-// before, or moves what should stand still.
-type Finding struct {
-	Arrangement string
-	Module      string
-	Deposit     int
-	Ref         string
-	Kind        string // see evidence.RefChange
-	Old         string
-	New         string
-}
-
-// PutFindings records what a deposit's source rewrote. A deposit's findings
-// are written once, all together.
-func (t *Tx) PutFindings(ctx context.Context, arrangement, module string, deposit int, findings []Finding) error {
-	rows := make([][]any, len(findings))
-	for i, f := range findings {
-		if f.Arrangement != arrangement || f.Module != module || f.Deposit != deposit {
-			return fmt.Errorf("finding %d belongs to deposit %d of %s/%s", i, f.Deposit, f.Arrangement, f.Module)
-		}
-		rows[i] = []any{i, f.Ref, f.Kind, f.Old, f.New}
-	}
-	return t.insertGroup(ctx, "finding", []any{arrangement, module, deposit}, rows)
-}
-
-// Findings returns at most limit findings of a module, those of the newest
-// deposit first.
-func (t *Tx) Findings(ctx context.Context, arrangement, module string, limit int) ([]Finding, error) {
-	scan := func(s scanner) (f Finding, err error) {
-		return f, s.Scan(&f.Arrangement, &f.Module, &f.Deposit, &f.Ref, &f.Kind, &f.Old, &f.New)
-	}
-	return many(ctx, t, scan, `SELECT arrangement, module, deposit, ref, kind, old_id, new_id FROM finding
-		WHERE arrangement = $1 AND module = $2 ORDER BY deposit DESC, seq LIMIT $3`, arrangement, module, limit)
 }
 
 const sourceStateColumns = `arrangement, module, deposit, state, segments, chain`

@@ -19,6 +19,9 @@ import (
 	"holdfast/internal/escrow"
 )
 
+// busyTimeout is how long SQLite waits for another's lock, in milliseconds.
+const busyTimeout = "5000"
+
 // openSQLite opens one handle that writes, with a single connection, and one
 // that cannot write.
 //
@@ -27,7 +30,9 @@ import (
 // would be a fork; WAL, so that readers do not wait for the writer;
 // txlock=immediate, so that a transaction is the writer from its first
 // statement and no rule is checked against a state that changes before it
-// writes; dqs=0, so that a misspelt column is an error and not a string.
+// writes; dqs=0, so that a misspelt column is an error and not a string;
+// secure_delete, so that what was erased is overwritten in the file and not only
+// unlinked from it.
 func (db *DB) openSQLite(ctx context.Context, c Config) error {
 	path, err := filepath.Abs(c.Path)
 	if err != nil {
@@ -43,8 +48,8 @@ func (db *DB) openSQLite(ctx context.Context, c Config) error {
 	}
 	// A plain path would drop the options without a word.
 	name := "file:" + (&url.URL{Path: path}).EscapedPath()
-	const common = "?_pragma=busy_timeout(5000)&_pragma=foreign_keys(1)&_dqs=0"
-	db.writer, err = sql.Open("sqlite", name+common+"&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_txlock=immediate")
+	const common = "?_pragma=busy_timeout(" + busyTimeout + ")&_pragma=foreign_keys(1)&_dqs=0"
+	db.writer, err = sql.Open("sqlite", name+common+"&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=secure_delete(1)&_txlock=immediate")
 	if err != nil {
 		return fileError(err, path)
 	}
@@ -52,6 +57,9 @@ func (db *DB) openSQLite(ctx context.Context, c Config) error {
 	if err := db.writer.PingContext(ctx); err != nil {
 		return fmt.Errorf("database file %s: %w", path, err)
 	}
+	// What a process left that died after an erasure. Somebody who reads, as
+	// with a tool for looking into databases, is no reason not to start.
+	db.erased.Store(truncateLog(ctx, db.writer) != nil)
 	db.reader, err = sql.Open("sqlite", name+common+"&mode=ro&_pragma=query_only(1)")
 	if err != nil {
 		return fileError(err, path)

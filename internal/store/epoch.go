@@ -71,12 +71,6 @@ func (t *Tx) Epochs(ctx context.Context, arrangement, compartment string) ([]esc
 		arrangement, compartment)
 }
 
-// AllEpochs returns the epochs of every compartment of an arrangement, by
-// compartment and number.
-func (t *Tx) AllEpochs(ctx context.Context, arrangement string) ([]escrow.Epoch, error) {
-	return many(ctx, t, scanEpoch, `SELECT `+epochColumns+` FROM epoch WHERE arrangement = $1 ORDER BY compartment, number`, arrangement)
-}
-
 const packageColumns = `arrangement, compartment, epoch, trustee, person, digest, sealed`
 
 func scanSharePackage(s scanner) (p escrow.SharePackage, err error) {

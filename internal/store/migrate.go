@@ -20,6 +20,9 @@ import (
 //go:embed migrations/00002_state.sql
 var stateSchema string
 
+//go:embed migrations/00007_processes.sql
+var processesSchema string
+
 // riverVersion is the version of River's own tables that this release is
 // tested with. It is raised by hand with the library, after reading its
 // changelog.
@@ -36,6 +39,7 @@ func (db *DB) migrations() ([]*goose.Migration, error) {
 	return []*goose.Migration{
 		goose.NewGoMigration(1, statements(log), nil),
 		goose.NewGoMigration(2, statements(db.dialect(stateSchema)), nil),
+		goose.NewGoMigration(7, statements(db.dialect(processesSchema)), nil),
 	}, nil
 }
 
@@ -95,7 +99,7 @@ func (db *DB) migrate(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("database schema: read version: %w", err)
 	}
-	if newest := int64(len(list)); have > newest {
+	if newest := list[len(list)-1].Version; have > newest {
 		return escrow.Errorf(escrow.Conflict, "the database has schema version %d, this holdfast knows %d at most", have, newest).
 			WithHint("run the newer holdfast that made it, or restore a backup")
 	}

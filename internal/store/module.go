@@ -39,22 +39,6 @@ func (t *Tx) PutModule(ctx context.Context, m escrow.Module) error {
 	return err
 }
 
-// DeleteModule ends a module: its configuration, credentials and sync status
-// go, its deposits stay.
-func (t *Tx) DeleteModule(ctx context.Context, arrangement, id string) error {
-	if _, err := t.remove(ctx, "credential", `DELETE FROM credential WHERE arrangement = $1 AND module = $2`, arrangement, id); err != nil {
-		return err
-	}
-	if _, err := t.remove(ctx, "module_sync", `DELETE FROM module_sync WHERE arrangement = $1 AND module = $2`, arrangement, id); err != nil {
-		return err
-	}
-	n, err := t.remove(ctx, "module", `DELETE FROM module WHERE arrangement = $1 AND id = $2`, arrangement, id)
-	if err == nil && n == 0 {
-		return noModule(arrangement, id)
-	}
-	return err
-}
-
 func noModule(arrangement, id string) error {
 	return escrow.Errorf(escrow.NotFound, "no module %q in arrangement %q", id, arrangement)
 }

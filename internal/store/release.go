@@ -126,11 +126,6 @@ func (t *Tx) Token(ctx context.Context, id string) (escrow.Token, error) {
 	return one(ctx, t, scanToken, escrow.Errorf(escrow.NotFound, "no token %q", id), `SELECT `+tokenColumns+` FROM token WHERE id = $1`, id)
 }
 
-// TokenByHash returns the record of the token whose SHA-256 is hash.
-func (t *Tx) TokenByHash(ctx context.Context, hash []byte) (escrow.Token, error) {
-	return one(ctx, t, scanToken, escrow.Errorf(escrow.NotFound, "no such token"), `SELECT `+tokenColumns+` FROM token WHERE hash = $1`, blob(hash))
-}
-
 // Tokens returns the records of the tokens of an arrangement, or of the
 // installation for "", the newest first.
 func (t *Tx) Tokens(ctx context.Context, arrangement string) ([]escrow.Token, error) {

@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -60,6 +61,7 @@ type DB struct {
 	log      *ledger.Log
 	tables   map[string]*table
 	turn     chan struct{} // holds a token while an Update of this process runs
+	erased   atomic.Bool   // SQLite: the write-ahead log may still hold what was erased
 }
 
 // Open connects, brings the schema up to date and opens the ledger. A database
@@ -171,6 +173,9 @@ const maxTries = 5
 func (db *DB) Update(ctx context.Context, fn func(*Tx) ([]escrow.Act, error)) ([]evidence.Entry, error) {
 	for try := 1; ; try++ {
 		entries, err := db.update(ctx, fn)
+		if err == nil && db.erased.Load() {
+			db.emptyLog(ctx)
+		}
 		if err == nil || try == maxTries || !retryable(err) {
 			return entries, explain(err)
 		}
@@ -226,10 +231,45 @@ func (db *DB) update(ctx context.Context, fn func(*Tx) ([]escrow.Act, error)) ([
 	if err := indexSubjects(ctx, tx, acts, entries); err != nil {
 		return nil, err
 	}
+	if t.erased {
+		db.erased.Store(true) // before the commit: a try too many does no harm
+	}
 	if err := tx.Commit(); err != nil {
 		return nil, fmt.Errorf("database: commit: %w", err)
 	}
 	return entries, nil
+}
+
+// emptyLog moves SQLite's write-ahead log into the file and cuts it off, since
+// it holds pages as they were before an erasure. A reader of an older moment
+// stands in the way; then the next Update tries again, and the next start at
+// the latest.
+func (db *DB) emptyLog(ctx context.Context) {
+	db.erased.Store(false) // before: an erasure that comes in between sets it again
+	if db.engine == SQLite && truncateLog(context.WithoutCancel(ctx), db.writer) != nil {
+		db.erased.Store(true)
+	}
+}
+
+// truncateLog does not wait for readers: it has the one connection that writes.
+func truncateLog(ctx context.Context, writer *sql.DB) error {
+	conn, err := writer.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if _, err := conn.ExecContext(ctx, `PRAGMA busy_timeout = 0`); err != nil {
+		return err
+	}
+	var busy, frames, moved int
+	err = conn.QueryRowContext(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`).Scan(&busy, &frames, &moved)
+	if _, rerr := conn.ExecContext(ctx, `PRAGMA busy_timeout = `+busyTimeout); rerr != nil {
+		return rerr
+	}
+	if err == nil && busy != 0 {
+		err = errors.New("the write-ahead log is being read")
+	}
+	return err
 }
 
 // writersLock is the key of PostgreSQL's advisory lock that makes writers

@@ -61,7 +61,6 @@ func tables() map[string]*table {
 		newTable("deposit", "arrangement module number:i", "",
 			"kind predecessor digest manifest:x signature:x compartment epoch:i completeness stored_bytes:i accepted_us:i"),
 		newTable("deposit_object", "arrangement module deposit:i", "seq:i", "name size:i"),
-		newTable("finding", "arrangement module deposit:i", "seq:i", "ref kind old_id new_id"),
 		newTable("source_state", "arrangement module", "", "deposit:i state segments chain:i"),
 		newTable("release_case", "arrangement id", "", "event stage claimant reason compartment epoch:i recipients "+
 			"state statement:x opened_us:i noticed_us:i contest_us:i in_force_us:i ended_us:i"),

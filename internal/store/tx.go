@@ -24,6 +24,7 @@ type Tx struct {
 	tx      *sql.Tx
 	written map[rowID]string // digest of what the row is now; nil when reading only
 	queued  bool
+	erased  bool // content of the ledger was erased
 }
 
 // rowID names a ledger row.

@@ -119,13 +119,6 @@ func sourceState(deposit int) escrow.SourceState {
 		Segments: []string{digest("segment 1"), digest("segment 2")}, Chain: 1}
 }
 
-func findings(deposit int) []store.Finding {
-	return []store.Finding{
-		{Arrangement: Acme, Module: "code", Deposit: deposit, Ref: "refs/heads/main", Kind: "rewritten", Old: "aa", New: "bb"},
-		{Arrangement: Acme, Module: "code", Deposit: deposit, Ref: "refs/tags/v1", Kind: "deleted", Old: "cc"},
-	}
-}
-
 func releaseCase() escrow.Case {
 	return escrow.Case{Arrangement: Acme, ID: "c1", Event: "bankruptcy", Stage: "materials", Claimant: "gem-a", Reason: "court notice",
 		Compartment: "materials", Epoch: 1, Recipients: []string{"gem-a", "beheer"}, State: escrow.CaseOpened, OpenedAt: at(5)}
@@ -167,9 +160,6 @@ func (d *Database) Fill(t testing.TB) {
 		{"acceptance", func(ctx context.Context, tx *store.Tx) error { return tx.PutAcceptance(ctx, acceptance("anna")) }},
 		{"deposit", func(ctx context.Context, tx *store.Tx) error { return tx.PutDeposit(ctx, Deposit("code", 1)) }},
 		{"source_state", func(ctx context.Context, tx *store.Tx) error { return tx.PutSourceState(ctx, sourceState(1)) }},
-		{"finding", func(ctx context.Context, tx *store.Tx) error {
-			return tx.PutFindings(ctx, Acme, "code", 1, findings(1))
-		}},
 		{"release_case", func(ctx context.Context, tx *store.Tx) error {
 			c := releaseCase()
 			c.State, c.Statement = escrow.CaseApproving, []byte("statement")

@@ -3,7 +3,6 @@ package storetest
 import (
 	"context"
 	"fmt"
-	"slices"
 	"testing"
 
 	"holdfast/internal/escrow"
@@ -85,9 +84,6 @@ func testEpochs(t *testing.T, d *Database) {
 	same(t, d, "of one", []escrow.Epoch{first, second, third}, func(ctx context.Context, tx *store.Tx) ([]escrow.Epoch, error) {
 		return tx.Epochs(ctx, Acme, "materials")
 	})
-	same(t, d, "of all", []escrow.Epoch{direct, first, second, third}, func(ctx context.Context, tx *store.Tx) ([]escrow.Epoch, error) {
-		return tx.AllEpochs(ctx, Acme)
-	})
 	d.mustVerify(t)
 }
 
@@ -148,35 +144,12 @@ func testDeposits(t *testing.T, d *Database) {
 	same(t, d, "one", Deposit("code", 7), func(ctx context.Context, tx *store.Tx) (escrow.Deposit, error) {
 		return tx.Deposit(ctx, Acme, "code", 7)
 	})
-	same(t, d, "by digest", Deposit("code", 7), func(ctx context.Context, tx *store.Tx) (escrow.Deposit, error) {
-		return tx.DepositByDigest(ctx, Deposit("code", 7).Digest)
-	})
 	absent(t, d, "none", func(ctx context.Context, tx *store.Tx) (escrow.Deposit, error) {
 		return tx.Deposit(ctx, Acme, "code", 14)
 	})
 	same(t, d, "all", all, func(ctx context.Context, tx *store.Tx) ([]escrow.Deposit, error) {
 		return tx.Deposits(ctx, Acme, "code")
 	})
-
-	down := slices.Clone(all)
-	slices.Reverse(down)
-	for _, tt := range []struct {
-		before, limit int
-		want          []escrow.Deposit
-	}{{0, 5, down[:5]}, {9, 5, down[5:10]}, {4, 5, down[10:]}, {1, 5, nil}} {
-		same(t, d, fmt.Sprintf("page before %d", tt.before), tt.want, func(ctx context.Context, tx *store.Tx) ([]escrow.Deposit, error) {
-			return tx.DepositPage(ctx, Acme, "code", tt.before, tt.limit)
-		})
-	}
-	chain := func(number int) func(ctx context.Context, tx *store.Tx) ([]escrow.Deposit, error) {
-		return func(ctx context.Context, tx *store.Tx) ([]escrow.Deposit, error) {
-			return tx.DepositChain(ctx, Acme, "code", number)
-		}
-	}
-	same(t, d, "chain of 13", []escrow.Deposit{Deposit("code", 11), Deposit("code", 12), Deposit("code", 13)}, chain(13))
-	same(t, d, "chain of 11", []escrow.Deposit{Deposit("code", 11)}, chain(11))
-	same(t, d, "chain of 2", []escrow.Deposit{Deposit("code", 1), Deposit("code", 2)}, chain(2))
-	absent(t, d, "chain of 14", chain(14))
 
 	same(t, d, "with object", []escrow.Deposit{bare(Deposit("code", 3))}, func(ctx context.Context, tx *store.Tx) ([]escrow.Deposit, error) {
 		return tx.DepositsWithObject(ctx, Acme, Deposit("code", 3).Objects[1].Name)
@@ -355,12 +328,6 @@ func testTokens(t *testing.T, d *Database) {
 	get := func(ctx context.Context, tx *store.Tx) (escrow.Token, error) { return tx.Token(ctx, "t1") }
 	d.Update(t, "token.issued", put(token("t1")))
 	same(t, d, "by id", token("t1"), get)
-	same(t, d, "by hash", token("t1"), func(ctx context.Context, tx *store.Tx) (escrow.Token, error) {
-		return tx.TokenByHash(ctx, token("t1").Hash)
-	})
-	absent(t, d, "other hash", func(ctx context.Context, tx *store.Tx) (escrow.Token, error) {
-		return tx.TokenByHash(ctx, token("t2").Hash)
-	})
 	d.refuses(t, "again", escrow.Conflict, put(token("t1")))
 	same2 := token("t2")
 	same2.Hash = token("t1").Hash

@@ -22,7 +22,6 @@ func Run(t *testing.T, open func(testing.TB) *Database) {
 		{"deposit guards", testDepositGuards},
 		{"large deposit", testLargeDeposit},
 		{"source state", testSourceState},
-		{"findings", testFindings},
 		{"cases", testCases},
 		{"approvals", testApprovals},
 		{"tokens", testTokens},
