@@ -7,6 +7,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
+	"hash"
 	"io"
 
 	"holdfast/evidence"
@@ -67,6 +69,39 @@ type Deleter interface {
 	Delete(ctx context.Context, name string) error
 }
 
+// Receiver takes objects whose names are known before their bytes. Locations
+// are receivers: whoever copies an object from one to another knows its name.
+type Receiver interface {
+	// Put stores the size bytes of r under name and makes them durable. Bytes
+	// that are fewer, more or others than the name says give code Damaged, and
+	// nothing is stored. An object that is there already is compared with its
+	// name: a good one is success, another one gives code Damaged.
+	Put(ctx context.Context, name string, size int64, r io.Reader) error
+	// Replace puts good bytes where an object is missing or damaged, in one
+	// step: at every moment there is the old object or the new one. A good
+	// object is left as it is. What was damaged is kept aside for those who
+	// want to know why.
+	Replace(ctx context.Context, name string, size int64, r io.Reader) error
+}
+
+// Streamer takes bytes before their name is known, from a caller that hashes
+// them itself: who writes to several locations hashes once.
+type Streamer interface {
+	Stream(ctx context.Context) (Stream, error)
+}
+
+// Stream is the bytes of one object on their way, like [Writer].
+type Stream interface {
+	io.Writer
+	io.ReaderAt
+	// Settle makes the object durable under the name that the caller computed
+	// from the bytes it wrote. If a damaged object has the name already it is
+	// replaced, as by [Receiver], and mended is true.
+	Settle(ctx context.Context, name string) (mended bool, err error)
+	// Abort is that of [Writer].
+	Abort() error
+}
+
 // CheckName refuses what cannot be the name of an object, and so keeps paths
 // and URLs out of the drivers.
 func CheckName(name string) error {
@@ -95,6 +130,53 @@ func Check(ctx context.Context, r Reader, name string) error {
 		return escrow.Errorf(escrow.Damaged, "object %s is damaged: its bytes have the digest %s", name, got)
 	}
 	return nil
+}
+
+// Exactly reads size bytes of r that must hash to name. The last Read gives an
+// error with code Damaged instead of io.EOF when they do not.
+func Exactly(ctx context.Context, r io.Reader, name string, size int64) io.Reader {
+	return &exactReader{r: contextReader{ctx, r}, name: name, left: size, hash: sha256.New()}
+}
+
+type exactReader struct {
+	r    io.Reader
+	name string
+	left int64
+	hash hash.Hash
+	err  error
+}
+
+func (e *exactReader) Read(p []byte) (int, error) {
+	if e.err != nil {
+		return 0, e.err
+	}
+	// One more than is left, so that bytes too many are seen.
+	if int64(len(p)) > e.left+1 {
+		p = p[:e.left+1]
+	}
+	n, err := e.r.Read(p)
+	e.hash.Write(p[:n])
+	e.left -= int64(n)
+	switch {
+	case e.left < 0:
+		e.err = escrow.Errorf(escrow.Damaged, "object %s has more bytes than it should", e.name)
+		return 0, e.err
+	case errors.Is(err, io.EOF):
+		e.err = e.end()
+		return n, e.err
+	}
+	e.err = err
+	return n, err
+}
+
+func (e *exactReader) end() error {
+	if e.left > 0 {
+		return escrow.Errorf(escrow.Damaged, "object %s ends %d bytes early", e.name, e.left)
+	}
+	if got := hex.EncodeToString(e.hash.Sum(nil)); got != e.name {
+		return escrow.Errorf(escrow.Damaged, "object %s is damaged: its bytes have the digest %s", e.name, got)
+	}
+	return io.EOF
 }
 
 // contextReader lets a cancelled caller out of a long read.

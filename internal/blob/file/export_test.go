@@ -10,6 +10,7 @@ type Faults struct {
 	Sync       func() error
 	Mkdir      func(path string) error
 	Link       func(from, to string) error
+	Rename     func(from, to string) error
 	SyncDir    func(path string) error
 }
 
@@ -44,6 +45,14 @@ func OpenWith(dir string, f *Faults) (*Store, error) {
 				}
 			}
 			return real.link(from, to)
+		},
+		rename: func(from, to string) error {
+			if f.Rename != nil {
+				if err := f.Rename(from, to); err != nil {
+					return err
+				}
+			}
+			return real.rename(from, to)
 		},
 		syncDir: func(path string) error {
 			if f.SyncDir != nil {

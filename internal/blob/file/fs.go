@@ -17,6 +17,7 @@ type operations struct {
 	createTemp func(dir, pattern string) (temporary, error)
 	mkdir      func(path string, mode fs.FileMode) error
 	link       func(from, to string) error
+	rename     func(from, to string) error
 	syncDir    func(path string) error
 }
 
@@ -36,6 +37,7 @@ func osOperations() operations {
 		createTemp: func(dir, pattern string) (temporary, error) { return os.CreateTemp(dir, pattern) },
 		mkdir:      os.Mkdir,
 		link:       os.Link,
+		rename:     os.Rename,
 		syncDir:    syncDir,
 	}
 }

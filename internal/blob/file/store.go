@@ -5,6 +5,7 @@
 //
 //	tmp/put-123     being written; locked by its writer
 //	ab/abcd…        an object, in the shard of its first two digits
+//	aside/abcd….1   what was found under the name of an object and was not it
 //
 // Why an object is never partial under its name, and never lost once
 // acknowledged: the bytes are written to a temporary file of the same file
@@ -32,6 +33,7 @@ import (
 const (
 	dirMode  = 0o700
 	tempDir  = "tmp"
+	asideDir = "aside"
 	tempName = "put-*"
 )
 
@@ -46,9 +48,11 @@ type Store struct {
 }
 
 var (
-	_ blob.Store   = (*Store)(nil)
-	_ blob.Lister  = (*Store)(nil)
-	_ blob.Deleter = (*Store)(nil)
+	_ blob.Store    = (*Store)(nil)
+	_ blob.Lister   = (*Store)(nil)
+	_ blob.Deleter  = (*Store)(nil)
+	_ blob.Receiver = (*Store)(nil)
+	_ blob.Streamer = (*Store)(nil)
 )
 
 // Open prepares dir, making it if need be, proves that it can be written, and

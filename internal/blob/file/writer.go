@@ -20,10 +20,12 @@ var errSpent = errors.New("the writer was committed or aborted already")
 type writer struct {
 	store *Store
 	file  temporary
-	hash  hash.Hash
+	hash  hash.Hash // nil where the caller hashes
+	want  string    // the name that the bytes must have, "" if any will do
 	size  int64
 	err   error // the first failed write; nothing can be committed after it
 	spent bool
+	moved bool // the temporary name is not its own any more
 }
 
 func newWriter(s *Store, f temporary) *writer {
@@ -38,7 +40,9 @@ func (w *writer) Write(p []byte) (int, error) {
 		return 0, w.err
 	}
 	n, err := w.file.Write(p)
-	w.hash.Write(p[:n])
+	if w.hash != nil {
+		w.hash.Write(p[:n])
+	}
 	w.size += int64(n)
 	if err != nil {
 		w.err = w.store.explain(err, "write to")
@@ -68,24 +72,46 @@ func (w *writer) Commit(ctx context.Context) (string, int64, error) {
 		return "", 0, w.store.explain(err, "sync a file in")
 	}
 	name := hex.EncodeToString(w.hash.Sum(nil))
-	if err := w.store.ensureShard(name[:2]); err != nil {
-		return "", 0, w.store.explain(err, "make a shard in")
+	if w.want != "" && name != w.want {
+		return "", 0, escrow.Errorf(escrow.Damaged, "the bytes given for object %s have the digest %s", w.want, name)
 	}
-	final := w.store.path(name)
-	switch err := w.store.ops.link(w.file.Name(), final); {
-	case errors.Is(err, fs.ErrExist):
+	switch held, err := w.link(name); {
+	case err != nil:
+		return "", 0, err
+	case held:
 		if err := w.compareExisting(ctx, name); err != nil {
 			return "", 0, err
 		}
-	case err != nil:
-		return "", 0, w.store.explain(err, "link an object in")
 	}
-	// Also when the object was there: whoever linked it may not have synced
-	// the directory yet, and this caller is about to be told it is durable.
-	if err := w.store.ops.syncDir(filepath.Dir(final)); err != nil {
-		return "", 0, w.store.explain(err, "sync")
+	if err := w.syncShard(name); err != nil {
+		return "", 0, err
 	}
 	return name, w.size, nil
+}
+
+// link gives the synced file its final name. held says that something has the
+// name already.
+func (w *writer) link(name string) (held bool, err error) {
+	if err := w.store.ensureShard(name[:2]); err != nil {
+		return false, w.store.explain(err, "make a shard in")
+	}
+	switch err := w.store.ops.link(w.file.Name(), w.store.path(name)); {
+	case errors.Is(err, fs.ErrExist):
+		return true, nil
+	case err != nil:
+		return false, w.store.explain(err, "link an object in")
+	}
+	return false, nil
+}
+
+// syncShard makes the name durable. Also when the object was there: whoever
+// linked it may not have synced the directory yet, and this caller is about to
+// be told it is durable.
+func (w *writer) syncShard(name string) error {
+	if err := w.store.ops.syncDir(filepath.Dir(w.store.path(name))); err != nil {
+		return w.store.explain(err, "sync")
+	}
+	return nil
 }
 
 // compareExisting makes sure that the object which has the name already has
@@ -111,6 +137,9 @@ func (w *writer) Abort() error {
 	w.spent = true
 	// The name goes first: while the file is open it is locked, so a cleaner
 	// in another process cannot meet it half removed.
-	err := os.Remove(w.file.Name())
+	var err error
+	if !w.moved {
+		err = os.Remove(w.file.Name())
+	}
 	return errors.Join(err, w.file.Close())
 }
