@@ -29,17 +29,49 @@ type depositCmd struct {
 }
 
 type depositGitCmd struct {
-	scoped
-	ownKeys
-	Module    string   `required:"" help:"Module id."`
-	Receipt   string   `help:"File to keep the receipt in; its manifest goes beside it." type:"path"`
-	Outbox    string   `help:"Directory for sealed objects until they are uploaded; keep it to go on after an interruption." type:"path"`
-	Exclude   []string `help:"Ref name patterns to leave out."`
-	NewDealer bool     `help:"Accept that another person dealt the key than before; compare fingerprints first."`
-	Path      string   `arg:"" help:"Repository." type:"existingdir"`
+	depositFlags
+	Exclude []string `help:"Ref name patterns to leave out."`
+	Path    string   `arg:"" help:"Repository." type:"existingdir"`
 }
 
 func (c *depositGitCmd) Run(ctx context.Context, s *streams) error {
+	path, err := filepath.Abs(c.Path)
+	if err != nil {
+		return err
+	}
+	return c.deposit(ctx, s, func(ctx context.Context, maker deposit.Maker, base escrow.DepositBase, bar *progress) (*deposit.Made, error) {
+		repository, err := known.OpenLocal(ctx, path)
+		if err != nil {
+			return nil, err
+		}
+		defer repository.Close()
+		source := base.Module.Source
+		return maker.Git(ctx, base, git.Options{
+			Source:   git.Source{Endpoint: wire.Endpoint{URL: path}, LFS: source.LFS, Exclude: exclude(s, source, c.Exclude), Rebase: base.Module.Rebase},
+			Wire:     wire.Config{AllowLocal: true},
+			Known:    repository,
+			Progress: func(n int64) { bar.step("sealing", n) },
+		})
+	})
+}
+
+// depositFlags are what every deposit made on this machine asks for.
+type depositFlags struct {
+	scoped
+	ownKeys
+	Module    string `required:"" help:"Module id."`
+	Receipt   string `help:"File to keep the receipt in; its manifest goes beside it." type:"path"`
+	Outbox    string `help:"Directory for sealed objects until they are uploaded; keep it to go on after an interruption." type:"path"`
+	NewDealer bool   `help:"Accept that another person dealt the key than before; compare fingerprints first."`
+}
+
+// makeDeposit seals what changed since the base; nil means that nothing did.
+type makeDeposit func(ctx context.Context, maker deposit.Maker, base escrow.DepositBase, bar *progress) (*deposit.Made, error)
+
+// deposit is the way of every deposit made on this machine: what an earlier
+// run left is handed in first, then make seals, then it is uploaded, and it
+// counts when its receipt was checked.
+func (c *depositFlags) deposit(ctx context.Context, s *streams, make makeDeposit) error {
 	identity, err := c.identity()
 	if err != nil {
 		return err
@@ -49,10 +81,6 @@ func (c *depositGitCmd) Run(ctx context.Context, s *streams) error {
 		return err
 	}
 	contact, err := readContact(strings.TrimSuffix(c.Key, identityExt) + contactExt)
-	if err != nil {
-		return err
-	}
-	path, err := filepath.Abs(c.Path)
 	if err != nil {
 		return err
 	}
@@ -79,22 +107,9 @@ func (c *depositGitCmd) Run(ctx context.Context, s *streams) error {
 	if err != nil {
 		return err
 	}
-	repository, err := known.OpenLocal(ctx, path)
-	if err != nil {
-		return err
-	}
-	defer repository.Close()
 	bar := newProgress(s, "deposit "+c.Module)
 	maker := deposit.Maker{Objects: box, Identity: identity, Signer: signer, By: d.me.name, Checked: evidence.CheckedByDepositor, Now: time.Now}
-	source := d.base.Module.Source
-	made, err := maker.Git(ctx, d.base, git.Options{
-		Source: git.Source{Endpoint: wire.Endpoint{URL: path}, LFS: source.LFS, Exclude: c.exclude(s, source), Rebase: d.base.Module.Rebase},
-		Wire:   wire.Config{AllowLocal: true},
-		Known:  repository,
-		Progress: func(n int64) {
-			bar.step("sealing", n)
-		},
-	})
+	made, err := make(ctx, maker, d.base, bar)
 	bar.done()
 	switch {
 	case err != nil:
@@ -113,7 +128,7 @@ func (c *depositGitCmd) Run(ctx context.Context, s *streams) error {
 
 // depositing is one run.
 type depositing struct {
-	c      *depositGitCmd
+	c      *depositFlags
 	s      *streams
 	client *client.Client
 	ledger client.Memory
@@ -185,16 +200,16 @@ type depositor struct{ name, key string }
 
 // exclude joins the patterns of this command line with those the module was
 // configured with, and says which those are: they come from the server.
-func (c *depositGitCmd) exclude(s *streams, source escrow.Source) []string {
+func exclude(s *streams, source escrow.Source, asked []string) []string {
 	if len(source.Exclude) > 0 {
 		fmt.Fprintf(s.err, "left out as the module is configured: %s\n", strings.Join(source.Exclude, ", "))
 	}
-	return append(slices.Clone(source.Exclude), c.Exclude...)
+	return append(slices.Clone(source.Exclude), asked...)
 }
 
 // base asks what the next deposit builds on, and checks before anything is
 // sealed whose key it would be sealed to, and that the module did not go back.
-func (c *depositGitCmd) base(ctx context.Context, s *streams, cl *client.Client, objects blob.Store, me depositor) (escrow.DepositBase, *moduleMemory, error) {
+func (c *depositFlags) base(ctx context.Context, s *streams, cl *client.Client, objects blob.Store, me depositor) (escrow.DepositBase, *moduleMemory, error) {
 	b, err := cl.DepositBase(ctx, c.Arrangement, c.Module)
 	if err != nil {
 		return escrow.DepositBase{}, nil, err
@@ -306,7 +321,7 @@ func (d *depositing) hand(ctx context.Context, signed client.Signed, m *evidence
 // confirm takes the server's word only with its receipt: the deposit whose
 // manifest has this digest is in the ledger that is remembered, or it does
 // not count as made.
-func (c *depositGitCmd) confirm(ctx context.Context, cl *client.Client, ledger client.Memory, d client.Deposit, digest string, seen *moduleMemory) error {
+func (c *depositFlags) confirm(ctx context.Context, cl *client.Client, ledger client.Memory, d client.Deposit, digest string, seen *moduleMemory) error {
 	if evidence.Digest([]byte(d.Manifest.Document)) != digest {
 		return escrow.Errorf(escrow.Damaged, "the server shows another manifest as deposit %d than the one that was made", d.Number)
 	}
@@ -326,7 +341,7 @@ func (c *depositGitCmd) confirm(ctx context.Context, cl *client.Client, ledger c
 	return seen.keep()
 }
 
-func (c *depositGitCmd) print(s *streams, m *evidence.DepositManifest, d client.Deposit, note string) error {
+func (c *depositFlags) print(s *streams, m *evidence.DepositManifest, d client.Deposit, note string) error {
 	if s.json {
 		return s.printJSON(d)
 	}

@@ -29,7 +29,7 @@ type moduleMemory struct {
 }
 
 // recall reads the memory of the module; it is empty at the first deposit.
-func (c *depositGitCmd) recall() (*moduleMemory, error) {
+func (c *depositFlags) recall() (*moduleMemory, error) {
 	path, err := c.memoryPath()
 	if err != nil {
 		return nil, err
