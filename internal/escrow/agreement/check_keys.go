@@ -1,39 +1,15 @@
 package agreement
 
 import (
-	"slices"
 	"strings"
 
 	"holdfast/internal/escrow"
 	"holdfast/internal/escrow/agreement/bind"
+	"holdfast/internal/escrow/agreement/coalition"
 )
 
 // maxHolders bounds the parties of a quorum.
 const maxHolders = 32
-
-// side is whose interest a party stands for when a compartment is opened.
-type side int
-
-const (
-	neutral side = iota
-	supplierSide
-	claimantSide
-	agentAlone
-)
-
-// sideOf puts a role on a side. Whoever stands or falls with the supplier is
-// on its side; whoever the release is for is on the claimant's.
-func sideOf(r Role) side {
-	switch escrow.Role(r) {
-	case escrow.Supplier, escrow.IPHolder, escrow.Host, escrow.ServerManager, escrow.Distributor, escrow.Guarantor, escrow.Curator:
-		return supplierSide
-	case escrow.Beneficiary, escrow.Foundation, escrow.Operator, escrow.Acquirer:
-		return claimantSide
-	case escrow.Agent:
-		return agentAlone
-	}
-	return neutral
-}
 
 func (c *checker) keys() {
 	for i, k := range c.a.Keys {
@@ -117,8 +93,9 @@ func (c *checker) quorum(at string, k Key) {
 			c.fail(bind.Join(at, "people_each"), "quorum", "name more people of "+id+", or lower people_each", "%q names %d of the %d people who are to hold its share", id, len(p.People), q.PeopleEach)
 		}
 	}
-	c.coalitions(at, k)
-	c.losses(at, k)
+	arithmetic := c.a.Coalition(q)
+	c.coalitions(at, k, arithmetic)
+	c.losses(at, k, arithmetic)
 }
 
 // class checks the class rule and returns the number of members, −1 when it
@@ -127,7 +104,13 @@ func (c *checker) class(at string, q *Quorum) int {
 	if q.AtLeast == nil {
 		return 0
 	}
-	want, members := q.AtLeast.Independent, c.independent(q.From)
+	want := q.AtLeast.Independent
+	var members []string
+	for _, id := range q.From {
+		if p := c.a.Party(id); p != nil && p.IsIndependent() {
+			members = append(members, id)
+		}
+	}
 	path := bind.Join(at, "at_least.independent")
 	switch {
 	case want > q.Of:
@@ -150,91 +133,70 @@ func (c *checker) independent(ids []string) []string {
 	return out
 }
 
-// opens reports whether the parties can open the quorum by themselves.
-func (c *checker) opens(q *Quorum, parties []string) bool {
-	if len(parties) < q.Of {
-		return false
-	}
-	return q.AtLeast == nil || len(c.independent(parties)) >= q.AtLeast.Independent
-}
-
-// on returns the members of the quorum on the given sides. self stands for
-// the beneficiary or licensee.
-func (c *checker) on(q *Quorum, sides ...side) []string {
-	var out []string
-	for _, id := range q.From {
-		s := claimantSide
-		if p := c.a.Party(id); p != nil {
-			s = sideOf(p.Role)
-		}
-		if slices.Contains(sides, s) {
-			out = append(out, id)
-		}
-	}
-	return out
-}
-
 // coalitions finds sides that could open alone, or block.
-func (c *checker) coalitions(at string, k Key) {
-	q := k.Quorum
+func (c *checker) coalitions(at string, k Key, q *coalition.Quorum) {
 	irreversible := c.openedForGood(k.Compartment)
 	join := func(ids []string) string { return strings.Join(ids, ", ") }
-	claimants := c.on(q, claimantSide)
-	withAgent := c.on(q, claimantSide, agentAlone)
-	suppliers := c.on(q, supplierSide)
+	const claimants, withAgent, suppliers = coalition.Claimant, coalition.Claimant | coalition.Agent, coalition.Supplier
 	switch {
-	case irreversible && c.opens(q, claimants):
-		c.fail(at, "coalition", "raise of, or add at_least: {independent: 1}", "the claimant's side alone (%s) could open %q, and that cannot be undone", join(claimants), k.Compartment)
-	case irreversible && c.opens(q, withAgent):
-		c.fail(at, "coalition", "raise of, or add at_least: {independent: 1}", "the claimant's side with the agent (%s) could open %q, and that cannot be undone", join(withAgent), k.Compartment)
-	case c.opens(q, claimants):
-		c.warn(at, "coalition", "raise of, or add at_least: {independent: 1}", "the claimant's side alone (%s) could open %q", join(claimants), k.Compartment)
+	case irreversible && q.CanOpen(claimants):
+		c.fail(at, "coalition", "raise of, or add at_least: {independent: 1}", "the claimant's side alone (%s) could open %q, and that cannot be undone", join(q.Reach(claimants)), k.Compartment)
+	case irreversible && q.CanOpen(withAgent):
+		c.fail(at, "coalition", "raise of, or add at_least: {independent: 1}", "the claimant's side with the agent (%s) could open %q, and that cannot be undone", join(q.Reach(withAgent)), k.Compartment)
+	case q.CanOpen(claimants):
+		c.warn(at, "coalition", "raise of, or add at_least: {independent: 1}", "the claimant's side alone (%s) could open %q", join(q.Reach(claimants)), k.Compartment)
 	}
-	var others []string
-	for _, id := range q.From {
-		if !has(suppliers, id) {
-			others = append(others, id)
+	switch {
+	case q.CanOpen(suppliers):
+		c.fail(at, "coalition", "raise of, or let fewer of them hold a share", "the supplier's side alone (%s) could open %q", join(q.Reach(suppliers)), k.Compartment)
+	case q.CanBlock(suppliers):
+		var theirs []string
+		left := q.Without(suppliers)
+		for _, h := range q.Holders {
+			if !has(left, h.ID) {
+				theirs = append(theirs, h.ID)
+			}
 		}
+		c.fail(at, "coalition", "lower of, or add parties that do not stand or fall with the supplier", "the supplier's side (%s) could block %q: without it only %s are left", join(theirs), k.Compartment, join(left))
 	}
-	switch {
-	case c.opens(q, suppliers):
-		c.fail(at, "coalition", "raise of, or let fewer of them hold a share", "the supplier's side alone (%s) could open %q", join(suppliers), k.Compartment)
-	case !c.opens(q, others):
-		c.fail(at, "coalition", "lower of, or add parties that do not stand or fall with the supplier", "the supplier's side (%s) could block %q: without it only %s are left", join(suppliers), k.Compartment, join(others))
+	if n, who := q.FewestPeople(); n > 0 && n < q.Of {
+		say := c.warn
+		if n == 1 {
+			say = c.fail
+		}
+		say(at, "shared-people", "name other people for one of the organisations", "it takes %d organisations to open %q, but %s could do it: %s acts for several of them", q.Of, k.Compartment, people(n), join(who))
 	}
+}
+
+func people(n int) string {
+	if n == 1 {
+		return "1 person"
+	}
+	return itoa(n) + " people"
 }
 
 // losses finds keys that are lost when somebody falls away.
-func (c *checker) losses(at string, k Key) {
-	q := k.Quorum
-	without := func(drop ...string) []string {
-		return slices.DeleteFunc(slices.Clone(q.From), func(id string) bool { return has(drop, id) })
+func (c *checker) losses(at string, k Key, q *coalition.Quorum) {
+	if id := q.LostWith(); id != "" {
+		c.fail(at, "loss", "add a party to from, or lower of", "when %s falls away, nobody can open %q any more", id, k.Compartment)
+		return
 	}
-	for _, id := range q.From {
-		if !c.opens(q, without(id)) {
-			c.fail(at, "loss", "add a party to from, or lower of", "when %s falls away, nobody can open %q any more", id, k.Compartment)
-			return
-		}
-	}
-	spare := len(q.From) - q.Of
+	spare, lost := len(q.Holders)-q.Of, q.LostPeople()
 	if spare < 2 {
-		hint := "add a party to from, lower of, or say why under reason; people_each: 2 keeps a person at each"
-		if q.Reason != "" {
-			c.note(at, "spare", "", "only %d share of %q can be spared: %s", spare, k.Compartment, q.Reason)
+		if k.Quorum.Reason != "" {
+			c.note(at, "spare", "", "only %d share of %q can be spared: %s", spare, k.Compartment, k.Quorum.Reason)
 		} else {
-			c.warn(at, "spare", hint, "only %d share of %q can be spared, at least 2 are advised", spare, k.Compartment)
-		}
-	}
-	if q.PeopleEach > 1 || spare < 2 {
-		return // a person is left at each party, or it is said already
-	}
-	for i, a := range q.From {
-		for _, b := range q.From[i+1:] {
-			if !c.opens(q, without(a, b)) {
-				c.warn(at, "loss", "let each share be sealed to two people: people_each: 2", "when one person at %s and one at %s fall away, nobody can open %q any more", a, b, k.Compartment)
-				return
+			c.warn(at, "spare", "add a party to from, lower of, or say why under reason; people_each: 2 keeps a person at each", "only %d share of %q can be spared, at least 2 are advised", spare, k.Compartment)
+			if len(lost) == 2 {
+				return // said already
 			}
 		}
+	}
+	switch len(lost) {
+	case 1:
+		c.fail(at, "loss", "name other people for one of the organisations, or let each share be sealed to more", "when one person (%s, at %s) falls away, nobody can open %q any more", lost[0].Name, lost[0].At, k.Compartment)
+	case 2:
+		c.warn(at, "loss", "let each share be sealed to two people: people_each: 2", "when one person at %s and one at %s fall away, nobody can open %q any more", lost[0].At, lost[1].At, k.Compartment)
 	}
 }
 

@@ -133,6 +133,9 @@ func (c *checker) parties() {
 }
 
 func (c *checker) independence(p *Party, at string) {
+	if p.Controlled != "" {
+		c.control(p, at)
+	}
 	if p.Independent == nil || !*p.Independent {
 		return
 	}
@@ -140,6 +143,16 @@ func (c *checker) independence(p *Party, at string) {
 	case escrow.Trustee, escrow.Arbiter, escrow.Auditor, escrow.Regulator:
 	default:
 		c.fail(bind.Join(at, "independent"), "independence", "only a trustee, arbiter, auditor or regulator can be", "%q has the role %s and cannot count as independent", p.ID, p.Role)
+	}
+}
+
+// control refuses independence that is only on paper.
+func (c *checker) control(p *Party, at string) {
+	switch {
+	case p.Controlled == p.ID:
+		c.fail(bind.Join(at, "controlled_by"), "control", "name the party that controls it, or remove the key", "%q cannot be said to control itself", p.ID)
+	case p.IsIndependent() && c.a.Sides(p.Controlled) != 0:
+		c.fail(bind.Join(at, "controlled_by"), "control", "say independent: false, or let somebody else hold the share", "%q counts as independent, but %q controls it", p.ID, p.Controlled)
 	}
 }
 
