@@ -39,8 +39,21 @@ type Config struct {
 	// DatabasePasswordFile names a file that holds the PostgreSQL password.
 	DatabasePasswordFile string `yaml:"database_password_file"`
 
+	// Keys is the directory of the installation's own keys; "keys" inside Data
+	// if empty. Processes that share a PostgreSQL database name one directory
+	// that all of them mount, or each a copy.
+	Keys string `yaml:"keys"`
+
+	// Role is what this process does: RoleAll, RoleWeb or RoleWorker.
+	Role Role `yaml:"role"`
+
 	// Listen is the address of the HTTP server.
 	Listen string `yaml:"listen"`
+
+	// MetricsListen is the address for /metrics, /healthz and /readyz of this
+	// process, empty for none. It has no authentication: let only the
+	// monitoring reach it.
+	MetricsListen string `yaml:"metrics_listen"`
 
 	// Origin names this installation's ledger in every checkpoint, such as
 	// "escrow.example/log". It can never be changed afterwards.
@@ -99,6 +112,7 @@ func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d)
 // the data directory.
 func Default() Config {
 	return Config{
+		Role:          RoleAll,
 		Listen:        "127.0.0.1:8731",
 		Origin:        "holdfast.local/log",
 		Workers:       2,
@@ -147,7 +161,10 @@ func (c *Config) fromEnvironment(getenv func(string) string) error {
 		{"DATA", text(&c.Data)},
 		{"DATABASE", text(&c.Database)},
 		{"DATABASE_PASSWORD_FILE", text(&c.DatabasePasswordFile)},
+		{"KEYS", text(&c.Keys)},
+		{"ROLE", func(text string) error { c.Role = Role(text); return nil }},
 		{"LISTEN", text(&c.Listen)},
+		{"METRICS_LISTEN", text(&c.MetricsListen)},
 		{"ORIGIN", text(&c.Origin)},
 		{"EGRESS_ALLOW", list(&c.EgressAllow)},
 		{"LOCAL_SOURCES", boolean(&c.LocalSources)},
@@ -215,6 +232,14 @@ func (c Config) Validate() error {
 			bad("database: the URL holds a password; put it into a file and name that in database_password_file")
 		}
 	}
+	if problem := c.Role.problem(c.Database != ""); problem != "" {
+		bad("role: %s", problem)
+	}
+	if c.MetricsListen != "" {
+		if _, _, err := net.SplitHostPort(c.MetricsListen); err != nil {
+			bad("metrics_listen: %q is not an address like 127.0.0.1:9731", c.MetricsListen)
+		}
+	}
 	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
 		bad("listen: %q is not an address like 127.0.0.1:8731", c.Listen)
 	}
@@ -270,4 +295,9 @@ func (c Config) ObjectsDir() string { return filepath.Join(c.Data, "objects") }
 // KeysDir is where the server's own keys lie: the ledger signer and the
 // identity that source credentials and sync state are sealed to. No deposit is
 // ever sealed to them.
-func (c Config) KeysDir() string { return filepath.Join(c.Data, "keys") }
+func (c Config) KeysDir() string {
+	if c.Keys != "" {
+		return c.Keys
+	}
+	return filepath.Join(c.Data, "keys")
+}

@@ -2,7 +2,7 @@
 // schedule and on demand, one at a time for each module, again when a process
 // died in the middle.
 //
-// It imports escrow, River and the standard library, and works on the database
+// It imports escrow, trace, River and the standard library, and works on the database
 // handle and River driver it is given; the tables come with the store's
 // migrations. What a sync does is behind the interface [Syncer].
 package job
@@ -53,6 +53,9 @@ type Config struct {
 	// under the lock of its data directory. Whatever is running at Start then
 	// belongs to a dead process and is taken over at once.
 	Exclusive bool
+
+	// QueueOnly says that this process queues work and does none.
+	QueueOnly bool
 
 	Workers int           // syncs at once in this process; default 2
 	Every   time.Duration // how often due modules are looked for; default 30 s
@@ -115,6 +118,14 @@ func New(c Config) (*Runner, error) {
 		return nil, fmt.Errorf("job: %w", err)
 	}
 	r := &Runner{config: c, leases: &leases{db: c.DB, owner: hex.EncodeToString(id), length: c.Lease}}
+	if c.QueueOnly {
+		client, err := river.NewClient(c.Driver, &river.Config{Logger: c.Log})
+		if err != nil {
+			return nil, fmt.Errorf("job: %w", err)
+		}
+		r.client = client
+		return r, nil
+	}
 	workers := river.NewWorkers()
 	if err := errors.Join(
 		river.AddWorkerSafely(workers, &syncWorker{runner: r}),
@@ -132,11 +143,10 @@ func New(c Config) (*Runner, error) {
 		PeriodicJobs: []*river.PeriodicJob{river.NewPeriodicJob(river.PeriodicInterval(c.Every),
 			func() (river.JobArgs, *river.InsertOpts) { return scheduleArgs{}, nil },
 			&river.PeriodicJobOpts{ID: "schedule", RunOnStart: true})},
-		JobTimeout:      time.Minute,
+		JobTimeout:      c.Lease / 2,
 		SoftStopTimeout: c.Grace,
-		// River's own rescue is for the schedule only. Dead syncs are found
-		// by their leases, see reap.
-		RescueStuckJobsAfter:        2 * time.Minute,
+		// What a dead process was at is found sooner, see reap.
+		RescueStuckJobsAfter:        2 * c.Lease,
 		CompletedJobRetentionPeriod: time.Hour,
 		Logger:                      c.Log,
 	})
@@ -148,6 +158,9 @@ func New(c Config) (*Runner, error) {
 
 // Start begins to work. Only [Runner.Stop] ends it, not the end of ctx.
 func (r *Runner) Start(ctx context.Context) error {
+	if r.config.QueueOnly {
+		return nil
+	}
 	if r.config.Exclusive {
 		if err := r.takeOver(ctx); err != nil {
 			return fmt.Errorf("job: take over from the process before: %w", err)

@@ -3,6 +3,7 @@ package job
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"time"
 
@@ -26,7 +27,7 @@ func (r *Runner) reapUntil(ctx context.Context) {
 			return
 		case <-ticker.C:
 		}
-		if err := r.reap(ctx, r.config.Lease); err != nil && ctx.Err() == nil {
+		if err := errors.Join(r.reap(ctx, r.config.Lease), r.reapSchedule(ctx, r.config.Lease)); err != nil && ctx.Err() == nil {
 			r.config.Log.WarnContext(ctx, "job: look for dead syncs", "error", err)
 		}
 	}
@@ -49,6 +50,29 @@ func (r *Runner) reap(ctx context.Context, age time.Duration) error {
 	}
 	return nil
 }
+
+// reapSchedule closes looks at the schedule that are older than age, which no
+// living process lets one become. While such a row is "running" no other look
+// is queued, and River itself would leave it for some minutes.
+func (r *Runner) reapSchedule(ctx context.Context, age time.Duration) error {
+	running, err := r.running(ctx, scheduleArgs{}.Kind())
+	if err != nil {
+		return err
+	}
+	for _, row := range running {
+		if row.AttemptedAt != nil && time.Since(*row.AttemptedAt) < age {
+			continue
+		}
+		if _, err := r.config.DB.ExecContext(ctx, closeRow, row.ID, row.Attempt); err != nil {
+			return fmt.Errorf("job %d: %w", row.ID, err)
+		}
+	}
+	return nil
+}
+
+// closeRow ends a job, unless it is not any more as it was when it was read.
+const closeRow = `UPDATE river_job SET state = 'discarded', finalized_at = CURRENT_TIMESTAMP
+	WHERE id = $1 AND state = 'running' AND attempt = $2`
 
 func (r *Runner) running(ctx context.Context, kind string) ([]*rivertype.JobRow, error) {
 	const most = 10_000
@@ -73,8 +97,7 @@ func (r *Runner) replace(ctx context.Context, row *rivertype.JobRow) error {
 	// The row is closed first: the lock on it keeps others, who look at the
 	// same moment, from doing this twice. The conditions are those under
 	// which the row was read.
-	n, err := affected(tx.ExecContext(ctx, `UPDATE river_job SET state = 'discarded', finalized_at = CURRENT_TIMESTAMP
-		WHERE id = $1 AND state = 'running' AND attempt = $2`, row.ID, row.Attempt))
+	n, err := affected(tx.ExecContext(ctx, closeRow, row.ID, row.Attempt))
 	if err != nil || n == 0 {
 		return err
 	}

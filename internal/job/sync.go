@@ -14,6 +14,7 @@ import (
 	"github.com/riverqueue/river/rivertype"
 
 	"holdfast/internal/escrow"
+	"holdfast/internal/trace"
 )
 
 // syncArgs are the arguments of a sync. Jobs with equal unique arguments are
@@ -26,6 +27,8 @@ type syncArgs struct {
 	After  int64  `json:"after" river:"unique"`
 	Reason string `json:"reason"`
 	Deaths int    `json:"deaths"` // processes that died while running it
+	// Request is the id of the request that asked for it, for the log.
+	Request string `json:"request,omitempty"`
 }
 
 func (syncArgs) Kind() string { return "sync" }
@@ -50,7 +53,7 @@ const maxFollowers = 8
 // running is not: it may have read the source before the change that is the
 // reason for asking, so another one is queued to run after it.
 func (r *Runner) EnqueueSync(ctx context.Context, tx *sql.Tx, arrangement, module, reason string) error {
-	args := syncArgs{Arrangement: arrangement, Module: module, Reason: reason}
+	args := syncArgs{Arrangement: arrangement, Module: module, Reason: reason, Request: trace.Request(ctx)}
 	for range maxFollowers {
 		res, err := r.client.InsertTx(ctx, tx, args, r.attempts())
 		if err != nil {
@@ -101,6 +104,7 @@ func (w *syncWorker) NextRetry(j *river.Job[syncArgs]) time.Time {
 // Work runs one sync under the lease of its module.
 func (w *syncWorker) Work(ctx context.Context, j *river.Job[syncArgs]) error {
 	r, a := w.runner, j.Args
+	ctx = trace.WithJob(trace.WithRequest(ctx, a.Request), j.ID)
 	lease, ok, err := r.leases.acquire(ctx, a.lease(), j.ID, j.Attempt)
 	if err != nil {
 		return err

@@ -9,7 +9,7 @@ import (
 	"holdfast/internal/escrow"
 	"holdfast/internal/intake/webhook"
 	"holdfast/internal/store"
-	"holdfast/internal/web"
+	"holdfast/internal/trace"
 )
 
 // hooks takes the forges' notices that a repository has changed. Whoever
@@ -36,10 +36,10 @@ func (h *hooks) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case authentic && escrow.CodeOf(err) == escrow.Invalid:
 		http.Error(w, err.Error(), http.StatusUnprocessableEntity)
 	case authentic || isOurs(err):
-		h.log.ErrorContext(ctx, "webhook", "request_id", web.RequestID(ctx), "arrangement", arrangement, "module", module, "error", err)
+		h.log.ErrorContext(ctx, "webhook", "arrangement", arrangement, "module", module, "error", err)
 		http.Error(w, "not taken; send it again later", http.StatusServiceUnavailable)
 	default:
-		h.log.InfoContext(ctx, "webhook refused", "request_id", web.RequestID(ctx), "arrangement", arrangement, "module", module, "error", err)
+		h.log.InfoContext(ctx, "webhook refused", "arrangement", arrangement, "module", module, "error", err)
 		http.Error(w, "not a notice that is taken here", http.StatusUnauthorized)
 	}
 }

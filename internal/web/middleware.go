@@ -2,11 +2,11 @@
 // request ids, the access log, limits and security headers. The JSON interface
 // is in api.
 //
-// It may import evidence, client and escrow.
+// It may import evidence, client, escrow and trace.
 package web
 
 import (
-	"context"
+	"cmp"
 	"crypto/rand"
 	"io"
 	"log/slog"
@@ -15,15 +15,8 @@ import (
 	"time"
 
 	"holdfast/internal/escrow"
+	"holdfast/internal/trace"
 )
-
-type requestIDKey struct{}
-
-// RequestID returns the id of the request that ctx belongs to, or "".
-func RequestID(ctx context.Context) string {
-	id, _ := ctx.Value(requestIDKey{}).(string)
-	return id
-}
 
 // Pace says how slowly the other side of a connection may go before it is cut
 // off. A body has no length limit here and takes as long as it takes, but
@@ -39,15 +32,18 @@ func DefaultPace() Pace { return Pace{Grace: 30 * time.Second, Pause: time.Minut
 
 // Wrap gives every request an id, logs it without query or headers (both can
 // hold secrets), turns a panic into a 500, keeps the pace of the connection,
-// and sets headers that are right for an API and for pages alike.
-func Wrap(next http.Handler, log *slog.Logger, now func() time.Time, pace Pace) http.Handler {
+// and sets headers that are right for an API and for pages alike. The log adds
+// the id by itself, see [trace.Handler]. served is told of every request that
+// was answered.
+func Wrap(next http.Handler, log *slog.Logger, now func() time.Time, pace Pace, served ...func(Served)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id := rand.Text()
-		ctx := context.WithValue(r.Context(), requestIDKey{}, id)
+		ctx := trace.WithRequest(r.Context(), id)
+		inner := r.WithContext(ctx)
 		start := now()
 		rec := &recorder{ResponseWriter: w, control: http.NewResponseController(w), pause: pace.Pause}
 		if r.Body != nil && r.Body != http.NoBody {
-			r.Body = newPacedBody(r.Body, rec.control, pace)
+			inner.Body = newPacedBody(r.Body, rec.control, pace)
 		}
 		h := w.Header()
 		h.Set("X-Request-Id", id)
@@ -60,16 +56,28 @@ func Wrap(next http.Handler, log *slog.Logger, now func() time.Time, pace Pace) 
 				if p == http.ErrAbortHandler {
 					panic(p)
 				}
-				log.ErrorContext(ctx, "panic", "request_id", id, "panic", escrow.PanicText(p), "stack", string(debug.Stack()))
+				log.ErrorContext(ctx, "panic", "panic", escrow.PanicText(p), "stack", string(debug.Stack()))
 				if rec.status == 0 {
 					http.Error(rec, "internal error, request "+id, http.StatusInternalServerError)
 				}
 			}
-			log.InfoContext(ctx, "request", "request_id", id, "method", r.Method, "path", r.URL.Path, "status", rec.status, "bytes", rec.bytes,
-				"ms", now().Sub(start).Milliseconds())
+			took := now().Sub(start)
+			log.InfoContext(ctx, "request", "method", r.Method, "path", r.URL.Path, "status", rec.status, "bytes", rec.bytes, "ms", took.Milliseconds())
+			for _, f := range served {
+				f(Served{Method: r.Method, Route: inner.Pattern, Status: cmp.Or(rec.status, http.StatusOK), Took: took})
+			}
 		}()
-		next.ServeHTTP(rec, r.WithContext(ctx))
+		next.ServeHTTP(rec, inner)
 	})
+}
+
+// Served is a request that was answered. Route is the pattern it matched, ""
+// for none: of those there are few, and no path that somebody made up.
+type Served struct {
+	Method string
+	Route  string
+	Status int
+	Took   time.Duration
 }
 
 type recorder struct {

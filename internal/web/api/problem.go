@@ -9,7 +9,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"holdfast/internal/escrow"
-	"holdfast/internal/web"
+	"holdfast/internal/trace"
 )
 
 // Problem is an RFC 9457 problem document with the program's code and a hint.
@@ -57,20 +57,20 @@ func Status(code escrow.Code) int {
 // escrow.Error is a fault of the program: the log has it, the caller gets the
 // request id.
 func (a *api) problem(ctx context.Context, err error) *Problem {
-	id := web.RequestID(ctx)
+	id := trace.Request(ctx)
 	code := escrow.CodeOf(err)
 	p := &Problem{Status: Status(code), Code: string(code), RequestID: id}
 	p.Title = http.StatusText(p.Status)
 	e, known := errors.AsType[*escrow.Error](err)
 	if !known || code == escrow.Internal {
-		a.Log.ErrorContext(ctx, "request failed", "request_id", id, "error", err)
+		a.Log.ErrorContext(ctx, "request failed", "error", err)
 		p.Detail = "internal error"
 		p.Hint = "give the request id to whoever runs this server"
 		return p
 	}
 	p.Detail, p.Hint = e.Message, e.Hint
 	if e.Err != nil {
-		a.Log.InfoContext(ctx, "request refused", "request_id", id, "code", code, "error", err)
+		a.Log.InfoContext(ctx, "request refused", "code", code, "error", err)
 	}
 	return p
 }
@@ -87,7 +87,7 @@ func problemOf(ctx huma.Context, _ string, v any) (any, error) {
 	if m.Status >= http.StatusInternalServerError {
 		code = escrow.Internal
 	}
-	p := &Problem{Status: m.Status, Title: http.StatusText(m.Status), Detail: m.Detail, Code: string(code), RequestID: web.RequestID(ctx.Context())}
+	p := &Problem{Status: m.Status, Title: http.StatusText(m.Status), Detail: m.Detail, Code: string(code), RequestID: trace.Request(ctx.Context())}
 	for _, e := range m.Errors[:min(len(m.Errors), maxShown)] {
 		p.Detail += "; " + e.Location + ": " + e.Message
 	}

@@ -1,0 +1,40 @@
+package config
+
+import "fmt"
+
+// Role is what one process of an installation does.
+type Role string
+
+// The roles.
+const (
+	RoleAll    Role = "all"    // everything; the only one on SQLite
+	RoleWeb    Role = "web"    // serves requests and queues work
+	RoleWorker Role = "worker" // does the work that is queued or scheduled
+	RoleProbe  Role = "probe"  // measures services from outside; nothing of that is built yet
+)
+
+// Serves reports whether the process answers requests.
+func (r Role) Serves() bool { return r == RoleAll || r == RoleWeb }
+
+// Works reports whether the process takes work from the queue.
+func (r Role) Works() bool { return r == RoleAll || r == RoleWorker }
+
+// Shares reports whether the process is one of several on one database. Such a
+// process makes no installation: with two that start at once it would be two.
+func (r Role) Shares() bool { return r == RoleWeb || r == RoleWorker }
+
+// problem says what is wrong with a role, "" for nothing.
+func (r Role) problem(postgres bool) string {
+	switch r {
+	case RoleAll:
+		return ""
+	case RoleProbe:
+		return "there is nothing to probe yet: watching services comes with a later version; run web and worker"
+	case RoleWeb, RoleWorker:
+		if !postgres {
+			return fmt.Sprintf("%s is for one of several processes, and SQLite has one process; set database to a postgres:// URL, or leave role out", r)
+		}
+		return ""
+	}
+	return fmt.Sprintf("%q; choose all, web or worker", r)
+}
