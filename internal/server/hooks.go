@@ -9,7 +9,6 @@ import (
 	"holdfast/internal/escrow"
 	"holdfast/internal/intake/webhook"
 	"holdfast/internal/store"
-	"holdfast/internal/trace"
 )
 
 // hooks takes the forges' notices that a repository has changed. Whoever

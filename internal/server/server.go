@@ -193,7 +193,7 @@ func (s *Server) buildHTTP() {
 // healthz says whether this process can do its work, and nothing else.
 func (s *Server) healthz(w http.ResponseWriter, r *http.Request) {
 	if err := s.db.View(r.Context(), func(tx *store.Tx) error { _, err := tx.Settings(r.Context()); return err }); err != nil {
-		s.options.Log.ErrorContext(r.Context(), "healthz", "request_id", web.RequestID(r.Context()), "error", err)
+		s.options.Log.ErrorContext(r.Context(), "healthz", "error", err)
 		http.Error(w, "the database does not answer", http.StatusServiceUnavailable)
 		return
 	}
