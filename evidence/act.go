@@ -23,6 +23,12 @@ const (
 const (
 	ActDepositAccepted = "deposit.accepted" // its subject is the digest of the deposit manifest
 	ActErased          = "ledger.erased"    // its data is an [Erasure]
+
+	// ActDestructionApproved drops what deposits are made of; its subject is the
+	// digest of the request. ActDestructionCertified carries the digest of the
+	// certificate as its subject.
+	ActDestructionApproved  = "destruction.approved"
+	ActDestructionCertified = "destruction.certified"
 )
 
 // Act is what one entry of the ledger says: who did what to what, when. Its

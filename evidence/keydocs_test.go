@@ -66,6 +66,22 @@ func keyDocuments() []keyDocument {
 				}
 				return evidence.Canonical(m)
 			}},
+		{"destruction", func(t testing.TB) []byte { b, err := testDestruction().Bytes(); return must(t, b, err) },
+			func(data []byte) ([]byte, error) {
+				m, err := evidence.ParseDestruction(data)
+				if err != nil {
+					return nil, err
+				}
+				return m.Bytes()
+			}},
+		{"certificate", func(t testing.TB) []byte { b, _ := testCertificate(t, nil); return b },
+			func(data []byte) ([]byte, error) {
+				m, err := evidence.ParseCertificate(data)
+				if err != nil {
+					return nil, err
+				}
+				return m.Bytes()
+			}},
 		{"plan", func(t testing.TB) []byte { b, err := testPlan(t).Bytes(); return must(t, b, err) },
 			func(data []byte) ([]byte, error) {
 				m, err := evidence.ParseResharePlan(data)

@@ -46,6 +46,8 @@ func FuzzContact(f *testing.F)     { fuzzDocument(f, "contact") }
 func FuzzResharePlan(f *testing.F) { fuzzDocument(f, "plan") }
 func FuzzDealing(f *testing.F)     { fuzzDocument(f, "dealing") }
 func FuzzSubShare(f *testing.F)    { fuzzDocument(f, "subshare") }
+func FuzzDestruction(f *testing.F) { fuzzDocument(f, "destruction") }
+func FuzzCertificate(f *testing.F) { fuzzDocument(f, "certificate") }
 
 // FuzzShareText holds that whatever parses is one canonical text with mail
 // damage undone, and that its digest is that of the canonical text.

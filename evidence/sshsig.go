@@ -20,6 +20,9 @@ const (
 	NamespaceDeposit    = "holdfast-deposit"    // deposit manifests, by the depositor or the server
 	NamespaceContact    = "holdfast-contact"    // contact cards, by the person they describe
 	NamespaceReshare    = "holdfast-reshare"    // dealings of a resharing, by an old trustee's person
+
+	NamespaceDestruction = "holdfast-destruction" // requests for destruction, by both people
+	NamespaceCertificate = "holdfast-certificate" // certificates of destruction, by the server
 )
 
 // ErrSignature is wrapped by every refusal of a signature.

@@ -69,6 +69,7 @@ func tables() map[string]*table {
 		newTable("webhook", "source id", "", "arrangement module received_us:i"),
 		newTable("setting", "name", "", "value"),
 	}
+	list = append(list, custodyTables()...)
 	byName := make(map[string]*table, len(list))
 	for _, t := range list {
 		byName[t.name] = t

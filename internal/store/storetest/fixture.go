@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -140,14 +141,17 @@ func webhook(id string) store.Webhook {
 	return store.Webhook{Source: "github", ID: id, Arrangement: Acme, Module: "code", ReceivedAt: at(7)}
 }
 
+// step is an Update whose act has the kind.
+type step struct {
+	kind string
+	fn   func(ctx context.Context, tx *store.Tx) error
+}
+
 // Fill writes at least one row into every table, each in an Update of its own
 // whose act is named for the table.
 func (d *Database) Fill(t testing.TB) {
 	t.Helper()
-	steps := []struct {
-		kind string
-		fn   func(ctx context.Context, tx *store.Tx) error
-	}{
+	steps := []step{
 		{"arrangement", func(ctx context.Context, tx *store.Tx) error { return tx.PutArrangement(ctx, arrangement(1)) }},
 		{"contact", func(ctx context.Context, tx *store.Tx) error { return tx.PutContact(ctx, contact("anna")) }},
 		{"module", func(ctx context.Context, tx *store.Tx) error { return tx.PutModule(ctx, Module("code")) }},
@@ -170,7 +174,7 @@ func (d *Database) Fill(t testing.TB) {
 		{"webhook", func(ctx context.Context, tx *store.Tx) error { _, err := tx.PutWebhook(ctx, webhook("h1")); return err }},
 		{"setting", func(ctx context.Context, tx *store.Tx) error { return tx.PutSetting(ctx, "name", "value") }},
 	}
-	for _, s := range steps {
+	for _, s := range slices.Concat(destroyedSteps(), steps, custodySteps()) {
 		d.Update(t, s.kind, s.fn)
 	}
 }

@@ -27,6 +27,10 @@ func Run(t *testing.T, open func(testing.TB) *Database) {
 		{"tokens", testTokens},
 		{"webhooks", testWebhooks},
 		{"settings", testSettings},
+		{"holds", testHolds},
+		{"destructions", testDestructions},
+		{"marks", testMarks},
+		{"verified and running", testVerifiedAndRunning},
 		{"text order", testTextOrder},
 		{"bad text", testBadText},
 
