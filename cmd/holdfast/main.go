@@ -39,6 +39,7 @@ type cli struct {
 	Ledger   ledgerCmd   `cmd:"" help:"Read, witness and, where somebody's data has to go, erase in the ledger."`
 	Token    tokenCmd    `cmd:"" help:"Issue and revoke bearer tokens."`
 
+	Init    initCmd    `cmd:"" help:"Begin an installation without serving it."`
 	Serve   serveCmd   `cmd:"" help:"Run a server."`
 	Demo    demoCmd    `cmd:"" help:"Run the main job from beginning to end and show what it proves."`
 	Version versionCmd `cmd:"" help:"Print the version."`

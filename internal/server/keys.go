@@ -37,10 +37,10 @@ const (
 	signingFile   = "server.sign"
 )
 
-// loadKeys reads the keys of an installation, or makes them when it is new;
-// fresh says which. A directory with some of the files is refused: a ledger
+// loadKeys reads the keys of an installation, or makes them when it is new and
+// create allows it; fresh says which. A directory with some of the files is refused: a ledger
 // that goes on with another key would be a second ledger.
-func loadKeys(dir, origin string, random io.Reader) (k *Keys, fresh bool, err error) {
+func loadKeys(dir, origin string, random io.Reader, create bool) (k *Keys, fresh bool, err error) {
 	var missing []string
 	names := []string{ledgerKeyFile, ledgerPubFile, identityFile, signingFile}
 	for _, name := range names {
@@ -53,6 +53,10 @@ func loadKeys(dir, origin string, random io.Reader) (k *Keys, fresh bool, err er
 	switch len(missing) {
 	case 0:
 	case len(names):
+		if !create {
+			return nil, false, escrow.Errorf(escrow.Missing, "there are no keys in %s", dir).
+				WithHint("begin the installation once with 'holdfast init', then let every process see its keys; set 'keys' to where they are")
+		}
 		fresh = true
 		if err := makeKeys(dir, origin, random); err != nil {
 			return nil, false, err
@@ -83,6 +87,9 @@ func makeKeys(dir, origin string, random io.Reader) (err error) {
 	block, err := ssh.MarshalPrivateKey(private, "holdfast server")
 	if err != nil {
 		return fmt.Errorf("make the server's signing key: %w", err)
+	}
+	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
+		return diskError(err, "keys directory %s cannot be made", dir)
 	}
 	unfinished := dir + ".new"
 	defer func() {

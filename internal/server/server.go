@@ -9,10 +9,8 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -28,6 +26,7 @@ import (
 	"holdfast/internal/ledger"
 	"holdfast/internal/release"
 	"holdfast/internal/store"
+	"holdfast/internal/trace"
 	"holdfast/internal/vault"
 	"holdfast/internal/web"
 	"holdfast/internal/web/api"
@@ -56,6 +55,7 @@ func (o Options) orDefault() Options {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	o.Log = slog.New(trace.Handler(o.Log.Handler()))
 	return o
 }
 
@@ -71,8 +71,10 @@ type Server struct {
 	tokens   *tokens
 	registry *arrangement.Registry
 	syncs    *syncs
-	http     *http.Server
-	listener net.Listener
+	health   *health
+	metrics  *metrics
+	web      *listener // nil where the role serves no requests
+	watched  *listener // metrics and health; nil where no address is configured
 }
 
 // Open opens an installation, making it first when the data directory is new.
@@ -91,17 +93,18 @@ func Open(ctx context.Context, c config.Config, o Options) (_ *Server, err error
 	if err := s.openState(ctx); err != nil {
 		return nil, err
 	}
+	s.health = &health{server: s}
+	s.metrics = newMetrics(c.Role, s.vitals, s.options.Log)
 	if err := s.buildSyncs(); err != nil {
 		return nil, err
 	}
-	s.buildHTTP()
-	if err := s.adminToken(ctx); err != nil {
-		return nil, err
+	handler := s.buildHTTP()
+	if c.Role.Serves() {
+		if err := s.adminToken(ctx); err != nil {
+			return nil, err
+		}
 	}
-	if s.listener, err = net.Listen("tcp", c.Listen); err != nil {
-		return nil, escrow.Wrap(err, escrow.Conflict, "listen on %s", c.Listen).WithHint("choose another address with 'listen'")
-	}
-	return s, nil
+	return s, s.listen(handler)
 }
 
 // openState takes the data directory and opens keys, database and objects.
@@ -118,7 +121,7 @@ func (s *Server) openState(ctx context.Context) error {
 		return err
 	}
 	var fresh bool
-	if s.keys, fresh, err = loadKeys(c.KeysDir(), c.Origin, s.options.Random); err != nil {
+	if s.keys, fresh, err = loadKeys(c.KeysDir(), c.Origin, s.options.Random, !c.Role.Shares()); err != nil {
 		return err
 	}
 	if s.policy, err = evidence.NewPolicy(s.keys.LedgerKey, c.Witnesses, 0); err != nil {
@@ -151,7 +154,8 @@ func openStore(ctx context.Context, c config.Config, k *Keys, o Options) (*store
 	return store.Open(ctx, sc)
 }
 
-func (s *Server) buildHTTP() {
+// buildHTTP connects the engines and returns what answers requests.
+func (s *Server) buildHTTP() http.Handler {
 	o := s.options
 	s.registry = arrangement.New(database[arrangement.Tx]{s.db}, secrets{s.keys.Identity}, o.Now, s.config.LocalSources)
 	s.tokens = &tokens{db: s.db, now: o.Now, random: o.Random, roles: s.registry.Role}
@@ -178,30 +182,9 @@ func (s *Server) buildHTTP() {
 		o.Log.ErrorContext(r.Context(), "ledger", "path", r.URL.Path, "error", err)
 	})))
 	mux.Handle("POST /hooks/{arrangement}/{module}", &hooks{syncs: s.syncs, db: s.db, now: o.Now, log: o.Log})
-	mux.HandleFunc("GET /healthz", s.healthz)
-	s.http = &http.Server{
-		Handler:           web.Wrap(mux, o.Log, o.Now, web.DefaultPace()),
-		ReadHeaderTimeout: 10 * time.Second,
-		// Bodies and answers have no fixed deadline: an object takes as long as
-		// it takes. web.Pace cuts off who only holds the connection.
-		IdleTimeout:    2 * time.Minute,
-		MaxHeaderBytes: 64 << 10,
-		ErrorLog:       slog.NewLogLogger(o.Log.Handler(), slog.LevelWarn),
-	}
+	s.health.register(mux)
+	return web.Wrap(mux, o.Log, o.Now, web.DefaultPace(), s.metrics.served)
 }
-
-// healthz says whether this process can do its work, and nothing else.
-func (s *Server) healthz(w http.ResponseWriter, r *http.Request) {
-	if err := s.db.View(r.Context(), func(tx *store.Tx) error { _, err := tx.Settings(r.Context()); return err }); err != nil {
-		s.options.Log.ErrorContext(r.Context(), "healthz", "error", err)
-		http.Error(w, "the database does not answer", http.StatusServiceUnavailable)
-		return
-	}
-	_, _ = io.WriteString(w, "ok\n") // the caller went away
-}
-
-// Addr is the address the server listens on.
-func (s *Server) Addr() string { return s.listener.Addr().String() }
 
 // AdminTokenFile is where the first start left the administrator's token.
 func (s *Server) AdminTokenFile() string { return filepath.Join(s.config.Data, adminTokenFile) }
@@ -209,52 +192,12 @@ func (s *Server) AdminTokenFile() string { return filepath.Join(s.config.Data, a
 // LedgerKey is the verifier key of this installation's ledger.
 func (s *Server) LedgerKey() string { return s.keys.LedgerKey }
 
-// Run serves until ctx ends, then stops in order: no new requests, running
-// ones finish, running deposits stop at a safe point.
-func (s *Server) Run(ctx context.Context) error {
-	if err := s.syncs.start(ctx); err != nil {
-		if ctx.Err() != nil {
-			return nil // stopped before it served
-		}
-		return err
-	}
-	failed := make(chan error, 1)
-	go func() { failed <- s.http.Serve(s.listener) }()
-	publishing, endPublishing := context.WithCancel(ctx)
-	published := make(chan struct{})
-	go func() { defer close(published); s.publish(publishing) }()
-	s.options.Log.InfoContext(ctx, "serving", "address", s.Addr(), "ledger_key", s.keys.LedgerKey)
-	if a, ok := s.listener.Addr().(*net.TCPAddr); ok && !a.IP.IsLoopback() {
-		s.options.Log.WarnContext(ctx, "listening beyond this machine without TLS; put a TLS proxy in front and listen on a loopback address")
-	}
-	var err error
-	select {
-	case <-ctx.Done():
-	case err = <-failed:
-	}
-	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopGrace)
-	defer cancel()
-	if serr := s.http.Shutdown(stop); serr != nil {
-		// Whoever is still at it loses the connection, not the database below.
-		err = errors.Join(err, fmt.Errorf("stop serving: %w", serr), s.http.Close())
-	}
-	if errors.Is(err, http.ErrServerClosed) {
-		err = nil
-	}
-	endPublishing()
-	<-published
-	return errors.Join(err, s.syncs.stop(stop))
-}
-
-// stopGrace is how long running requests and deposits get to end.
-const stopGrace = 20 * time.Second
-
 // Close releases everything. It may be called after a failed Open.
 func (s *Server) Close() error {
 	var errs []error
-	if s.listener != nil {
-		if err := s.listener.Close(); !errors.Is(err, net.ErrClosed) {
-			errs = append(errs, err)
+	for _, l := range []*listener{s.web, s.watched} {
+		if l != nil {
+			errs = append(errs, l.close())
 		}
 	}
 	if s.db != nil {

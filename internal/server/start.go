@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"holdfast/internal/auth"
+	"holdfast/internal/config"
 	"holdfast/internal/escrow"
 	"holdfast/internal/store"
 )
@@ -29,6 +30,9 @@ func (s *Server) sameLedger(ctx context.Context) error {
 	if err != nil || tied {
 		return err
 	}
+	if s.config.Role.Shares() {
+		return escrow.Errorf(escrow.Missing, "the database holds no installation yet").WithHint("begin it once with 'holdfast init'")
+	}
 	_, err = s.db.Update(ctx, func(tx *store.Tx) ([]escrow.Act, error) {
 		if err := tx.PutSetting(ctx, ledgerKeySetting, s.keys.LedgerKey); err != nil {
 			return nil, err
@@ -37,6 +41,35 @@ func (s *Server) sameLedger(ctx context.Context) error {
 			Data: map[string]string{"origin": s.keys.Ledger.Name(), "ledger_key": s.keys.LedgerKey}}}, nil
 	})
 	return err
+}
+
+// Init begins an installation: keys, database and the administrator's token.
+// On one that is there it changes nothing and returns what it is, so that it
+// can be run from a script that may run twice. It serves nothing.
+func Init(ctx context.Context, c config.Config, o Options) (_ *Started, err error) {
+	if c.Role.Shares() {
+		c.Role = config.RoleAll // which may make an installation
+	}
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	s := &Server{config: c, options: o.orDefault()}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	if err := s.openState(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.adminToken(ctx); err != nil {
+		return nil, err
+	}
+	return &Started{Data: c.Data, Keys: c.KeysDir(), LedgerKey: s.keys.LedgerKey, AdminTokenFile: s.AdminTokenFile()}, nil
+}
+
+// Started is an installation that can be served.
+type Started struct {
+	Data           string `json:"data"`
+	Keys           string `json:"keys"`
+	LedgerKey      string `json:"ledger_key"`
+	AdminTokenFile string `json:"admin_token_file"`
 }
 
 // adminToken leaves an administrator's token in a file when there is none

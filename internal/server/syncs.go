@@ -34,6 +34,8 @@ type syncs struct {
 	queue  *job.Runner
 	now    func() time.Time
 	log    *slog.Logger
+
+	metrics *metrics
 }
 
 var _ job.Syncer = (*syncs)(nil)
@@ -43,10 +45,10 @@ func (s *Server) buildSyncs() error {
 	if err != nil {
 		return err
 	}
-	y := &syncs{config: s.config, db: s.db, blobs: s.blobs, keys: s.keys, guard: egress.New(egress.Options{Allow: allowed}), now: s.options.Now, log: s.options.Log}
+	y := &syncs{config: s.config, db: s.db, blobs: s.blobs, keys: s.keys, guard: egress.New(egress.Options{Allow: allowed}), now: s.options.Now, log: s.options.Log, metrics: s.metrics}
 	db, driver := s.db.Jobs()
 	y.queue, err = job.New(job.Config{DB: db, Driver: driver, Syncer: y, Now: s.options.Now, Log: s.options.Log,
-		Exclusive: s.db.Engine() == store.SQLite, Workers: s.config.Workers, Every: time.Duration(s.config.ScheduleEvery), Lease: s.options.Lease})
+		Exclusive: s.db.Engine() == store.SQLite, QueueOnly: !s.config.Role.Works(), Workers: s.config.Workers, Every: time.Duration(s.config.ScheduleEvery), Lease: s.options.Lease})
 	if err != nil {
 		return err
 	}
@@ -73,7 +75,12 @@ func (y *syncs) Due(ctx context.Context, now time.Time) ([]job.Module, error) {
 // Sync implements job.Syncer: it makes one deposit, or finds that nothing
 // changed, and records how it went.
 func (y *syncs) Sync(ctx context.Context, arrangement, module, reason string) error {
-	started := y.now()
+	started, clock, result := y.now(), time.Now(), syncFailed
+	y.metrics.running.Inc()
+	defer func() {
+		y.metrics.running.Dec()
+		y.metrics.sync(result, time.Since(clock))
+	}()
 	defer func() {
 		if p := recover(); p != nil { // the status must not go on saying that all is well
 			failed := fmt.Errorf("panic: %v", p)
@@ -87,6 +94,13 @@ func (y *syncs) Sync(ctx context.Context, arrangement, module, reason string) er
 	}
 	if rerr := y.report(context.WithoutCancel(ctx), arrangement, module, reason, started, d, err); err == nil {
 		err = rerr
+	}
+	switch {
+	case err != nil:
+	case d != nil:
+		result = syncDeposited
+	default:
+		result = syncUnchanged
 	}
 	return err
 }
