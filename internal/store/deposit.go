@@ -157,11 +157,11 @@ func (t *Tx) ObjectElsewhere(ctx context.Context, arrangement, module string, na
 	return "", nil
 }
 
-// EachObject calls fn with the name of every object that a deposit or the
-// state of a source refers to, in no order, some names more than once. size is
+// EachObject calls fn with the name of every object that a deposit, the
+// state of a source or a restic repository refers to, in no order, some names more than once. size is
 // −1 where it is not recorded.
 func (t *Tx) EachObject(ctx context.Context, fn func(name string, size int64) error) error {
-	rows, err := t.tx.QueryContext(ctx, `SELECT name, size FROM deposit_object`)
+	rows, err := t.tx.QueryContext(ctx, `SELECT name, size FROM deposit_object UNION ALL SELECT object, size FROM restic_file`)
 	if err != nil {
 		return err
 	}

@@ -217,6 +217,10 @@ func (db *DB) update(ctx context.Context, fn func(*Tx) ([]escrow.Act, error)) ([
 		if len(rows) > 0 || t.queued {
 			return nil, escrow.Errorf(escrow.Internal, "a transaction wrote state without an act: %d rows, job %t", len(rows), t.queued)
 		}
+		// What the ledger does not record, such as a file that arrived.
+		if err := tx.Commit(); err != nil {
+			return nil, fmt.Errorf("database: commit: %w", err)
+		}
 		return nil, nil
 	}
 	recorded := make([]ledger.Act, len(acts))

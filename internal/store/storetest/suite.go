@@ -27,6 +27,7 @@ func Run(t *testing.T, open func(testing.TB) *Database) {
 		{"tokens", testTokens},
 		{"webhooks", testWebhooks},
 		{"settings", testSettings},
+		{"restic", testRestic},
 		{"holds", testHolds},
 		{"destructions", testDestructions},
 		{"marks", testMarks},
