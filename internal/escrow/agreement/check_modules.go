@@ -20,6 +20,7 @@ func (c *checker) modules() {
 		at := bind.Join(bind.At("modules", i), string(kind))
 		used[firstPart(base.Compartment)] = true
 		c.compartmentOf(at, base, kind)
+		c.custody(at, m, base)
 		if base.Accept != nil && base.Accept.Level > 4 {
 			c.fail(bind.Join(at, "accept.level"), "level", "write 1, 2, 3 or 4", "there is no verification level %d", base.Accept.Level)
 		}

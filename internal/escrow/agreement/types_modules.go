@@ -27,9 +27,40 @@ type ModuleBase struct {
 	Compartment string          `key:"compartment" ref:"compartment =none" doc:"What it is sealed to; none when nothing is deposited here. Required for everything that is deposited; standby, physical and hosting_payment may leave it out."`
 	Components  []string        `key:"components,list" ref:"component" doc:"The components it covers."`
 	Rights      []string        `key:"rights,list" ref:"right" doc:"The rights its use rests on."`
-	MissedAfter int             `key:"missed_after" min:"1" doc:"After how many missed deposits it is late." later:"deposit deadlines"`
-	Cure        quantity.Period `key:"cure" doc:"How long a late deposit may be made good." later:"deposit deadlines"`
+	Retention   *Retention      `key:"retention" doc:"How long its deposits are kept. Without it every one is kept for ever."`
+	Content     *Content        `key:"content" doc:"What a deposit must and may hold."`
+	Due         *Due            `key:"due" doc:"When a deposit is due. Without it, of a fetched module as often as it is fetched and of data as often as it is expected."`
+	MissedAfter int             `key:"missed_after" min:"1" doc:"After how many missed deposits in a row the beneficiaries are told and the event is there. Default 1."`
+	Cure        quantity.Period `key:"cure" doc:"How long a late deposit may be made good before the beneficiaries are told. Default 5bd."`
 	Accept      *Acceptance     `key:"accept" doc:"What a deposit must pass to count." later:"verification levels"`
+}
+
+// Retention is how long deposits are kept: a deposit stays while any of the
+// statements protects it. The newest good one, the newest verified one, what a
+// beneficiary runs and what others build on stay in any case.
+type Retention struct {
+	Versions int             `key:"versions" min:"1" doc:"How many of the newest good deposits stay."`
+	For      quantity.Period `key:"for" doc:"How long every deposit stays at least."`
+	Level    int             `key:"level" min:"1" doc:"Verification level of the newest deposit that stays whatever its age. Default 1."`
+}
+
+// Content is what a deposit must and may hold.
+type Content struct {
+	Mandatory []string `key:"mandatory,required,list" doc:"What must be in every deposit."`
+	Optional  []string `key:"optional,list" doc:"What may be in it."`
+}
+
+// Due is when deposits are due.
+type Due struct {
+	Every        quantity.Period `key:"every" doc:"At the latest so long after the one before."`
+	AfterRelease quantity.Period `key:"after_release" doc:"At the latest so long after a new version of the software was announced."`
+	Grace        quantity.Period `key:"grace" doc:"How long after that it is not yet missed. Default 1d."`
+}
+
+// AtEnd is what happens to data when the contract ends.
+type AtEnd struct {
+	Rule   string          `key:"rule,required" enum:"destroy keep" doc:"destroy: everything goes, with a certificate. keep: it stays as long as max_age lets it."`
+	Within quantity.Period `key:"within" doc:"How soon after the last day of the term. Default 30d."`
 }
 
 // Acceptance is what a deposit must pass.
@@ -59,7 +90,8 @@ type DataModule struct {
 	ModuleBase  `key:",inline"`
 	Via         string          `key:"via,required" enum:"restic upload snapshot_share files" doc:"How it arrives."`
 	ExpectEvery quantity.Period `key:"expect_every" doc:"How often a deposit is expected."`
-	MaxAge      quantity.Period `key:"max_age" doc:"How long a deposit is kept."`
+	MaxAge      quantity.Period `key:"max_age" doc:"How long personal data in it may be kept. After that only a legal hold keeps a deposit, and it has to be destroyed."`
+	AtEnd       *AtEnd          `key:"at_end" doc:"What happens to it when the contract ends."`
 	Format      *DataFormat     `key:"format" doc:"The form of the data."`
 	Recipient   string          `key:"recipient" ref:"party =self =operator" doc:"For whom it is meant."`
 	Holder      string          `key:"holder" ref:"party =self" doc:"Who holds it already, when nothing is deposited here."`

@@ -1,0 +1,130 @@
+package agreement
+
+import (
+	"slices"
+	"time"
+
+	"holdfast/internal/escrow/agreement/bind"
+	"holdfast/internal/escrow/agreement/quantity"
+	"holdfast/internal/escrow/retention"
+)
+
+// custody checks what a module says about keeping its deposits and about when
+// they are due.
+func (c *checker) custody(at string, m *Module, base *ModuleBase) {
+	if r := base.Retention; r != nil {
+		path := bind.Join(at, "retention")
+		if r.Versions == 0 && r.For == "" {
+			c.fail(path, "retention", "say versions, for, or both", "this says nothing about how long deposits are kept")
+		}
+		if r.Level > 4 {
+			c.fail(bind.Join(path, "level"), "level", "write 1, 2, 3 or 4", "there is no verification level %d", r.Level)
+		}
+	}
+	if k := base.Content; k != nil {
+		for i, what := range k.Optional {
+			if slices.Contains(k.Mandatory, what) {
+				c.fail(bind.At(bind.Join(at, "content.optional"), i), "content", "remove one of the two", "%q is mandatory and optional", what)
+			}
+		}
+	}
+	if d := base.Due; d != nil && d.Every == "" && d.AfterRelease == "" {
+		c.fail(bind.Join(at, "due"), "due", "say every, after_release, or both", "this does not say when a deposit is due")
+	}
+	if m.Data == nil {
+		return
+	}
+	if e := m.Data.AtEnd; e != nil && e.Rule == "destroy" && c.a.endsOn().IsZero() {
+		c.warn(bind.Join(at, "at_end"), "at-end", "add term with end, or with start and lasts", "the text does not say when the contract ends, so nothing is destroyed by this rule")
+	}
+	age, ok := m.Data.MaxAge.Fixed()
+	every, known := m.Data.ExpectEvery.Fixed()
+	if ok && known && age < 2*every {
+		c.fail(bind.Join(at, "max_age"), "max-age", "keep it at least twice as long as it takes to the next one", "a deposit would be gone %s after it came, before there is another to be sure of", m.Data.MaxAge)
+	}
+}
+
+// ModuleOf returns the module that an instance such as db/gem-a is written as,
+// nil if there is none.
+func (a *Agreement) ModuleOf(id string) *Module {
+	for i := range a.Modules {
+		m := &a.Modules[i]
+		base, _ := m.Base()
+		if base == nil {
+			continue
+		}
+		found := false
+		a.each(base.ForEach, func(instance string) { found = found || instanceID(base.ID, instance) == id })
+		if found {
+			return m
+		}
+	}
+	return nil
+}
+
+// Retention returns how long the deposits of a module are kept. A module that
+// the text does not name any more keeps everything.
+func (a *Agreement) Retention(module string) retention.Policy {
+	m := a.ModuleOf(module)
+	if m == nil {
+		return retention.Policy{}
+	}
+	base, _ := m.Base()
+	var p retention.Policy
+	if r := base.Retention; r != nil {
+		p.Versions, p.Level = r.Versions, r.Level
+		p.For = a.after(r.For)
+	}
+	if d := m.Data; d != nil {
+		p.MaxAge = a.after(d.MaxAge)
+		if end := a.endsOn(); d.AtEnd != nil && d.AtEnd.Rule == "destroy" && !end.IsZero() {
+			p.EndsAt = a.Deadline(end, orElse(d.AtEnd.Within, "30d"))
+		}
+	}
+	return p
+}
+
+func (a *Agreement) after(p quantity.Period) retention.Until {
+	if p == "" {
+		return nil
+	}
+	return func(from time.Time) time.Time { return a.Deadline(from, p) }
+}
+
+func orElse(p, standard quantity.Period) quantity.Period {
+	if p == "" {
+		return standard
+	}
+	return p
+}
+
+// endsOn is the moment after the last day of the term, zero when the text does
+// not say or the term renews by itself.
+func (a *Agreement) endsOn() time.Time {
+	t := a.Term
+	if t == nil || t.Renews != "" {
+		return time.Time{}
+	}
+	zone, err := time.LoadLocation(a.TimeZone)
+	if err != nil {
+		zone = time.UTC // the parser refused the zone long before
+	}
+	if t.End != "" {
+		if end, err := time.ParseInLocation(time.DateOnly, string(t.End), zone); err == nil {
+			return end.AddDate(0, 0, 1)
+		}
+	}
+	if start, err := time.ParseInLocation(time.DateOnly, string(t.Start), zone); err == nil && t.Lasts != "" {
+		return a.Deadline(start, t.Lasts)
+	}
+	return time.Time{}
+}
+
+// OwnerOf returns the party that an instance of a for_each belongs to: a
+// beneficiary, or the holder of a licence; "" for what is everybody's.
+func (a *Agreement) OwnerOf(instance string) string {
+	if instance == "" {
+		return ""
+	}
+	return a.self(instance)
+}
