@@ -121,6 +121,19 @@ func (t *Tx) DestructionsIn(ctx context.Context, state escrow.DestructionState) 
 	return many(ctx, t, scanDestruction, `SELECT `+destructionColumns+` FROM destruction WHERE state = $1 ORDER BY requested_us, arrangement, id`, string(state))
 }
 
+// DepositHeads returns all deposits of a module from the first on, without
+// manifests, signatures and objects.
+func (t *Tx) DepositHeads(ctx context.Context, arrangement, module string) ([]escrow.Deposit, error) {
+	scan := func(s scanner) (d escrow.Deposit, err error) {
+		var accepted int64
+		err = s.Scan(&d.Number, &d.Kind, &d.Predecessor, &d.Digest, &d.Compartment, &d.Epoch, &d.Completeness, &d.StoredBytes, &accepted)
+		d.Arrangement, d.Module, d.AcceptedAt = arrangement, module, instant(accepted)
+		return d, err
+	}
+	return many(ctx, t, scan, `SELECT number, kind, predecessor, digest, compartment, epoch, completeness, stored_bytes, accepted_us FROM deposit
+		WHERE arrangement = $1 AND module = $2 ORDER BY number`, arrangement, module)
+}
+
 // DestroyDeposit gives up what a deposit is made of: nothing refers to its
 // objects any more, and the collector may delete those that no other deposit
 // has. Its row stays, and with it number, manifest and digest. A deposit that

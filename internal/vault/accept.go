@@ -27,6 +27,10 @@ type Tx interface {
 	// ObjectElsewhere returns the first of the named objects that a deposit
 	// or the state of another module refers to, "" if there is none.
 	ObjectElsewhere(ctx context.Context, arrangement, module string, names []string) (string, error)
+	// DestroyedObject returns the first of names that was destroyed for good.
+	DestroyedObject(ctx context.Context, names []string) (string, error)
+	Destroyed(ctx context.Context, arrangement, module string) ([]escrow.Destroyed, error)
+	PutMark(ctx context.Context, m escrow.Mark) error
 }
 
 // Objects tells whether sealed objects are there; every blob.Store does.
@@ -95,7 +99,11 @@ func (v *Vault) Accept(ctx context.Context, actor escrow.Actor, arrangement, mod
 				return nil, err
 			}
 		}
-		return acts(actor, m, d), nil
+		suspicious, err := marked(ctx, tx, actor, m, d)
+		if err != nil {
+			return nil, err
+		}
+		return append(acts(actor, m, d), suspicious...), nil
 	})
 	if err != nil {
 		return escrow.Deposit{}, err
@@ -221,6 +229,9 @@ func (v *Vault) fits(ctx context.Context, tx Tx, actor escrow.Actor, m *evidence
 		return err
 	}
 	if err := own(ctx, tx, m, s.Segments); err != nil {
+		return err
+	}
+	if err := standing(ctx, tx, m, s.Segments); err != nil {
 		return err
 	}
 	epoch, err := ActiveEpoch(ctx, tx, m.Arrangement, m.Compartment)
