@@ -190,6 +190,7 @@ func TestJobs(t *testing.T) {
 			{"killed before the lease", testKilledBeforeTheLease},
 			{"deadly sync", testDeadlySync},
 			{"stopped process", testStoppedProcess},
+			{"dead look at the schedule", testDeadSchedule},
 		} {
 			t.Run(tt.name, func(t *testing.T) { tt.run(t, open(t)) })
 		}
@@ -553,4 +554,13 @@ func testLostLease(t *testing.T, d *storetest.Database) {
 		t.Fatal("the sync went on without its lease")
 	}
 	waitUntil(t, d, func(states string) bool { return states == "1 completed" })
+}
+
+// A process that dies while it looks at the schedule leaves a row that would
+// keep every other look out; it is closed when it is older than a lease.
+func testDeadSchedule(t *testing.T, d *storetest.Database) {
+	start(t, impatient(d.DB, new(fakeSource)))
+	waitFor(t, 20*time.Second, "the first look", func() bool { return states(t, d, "schedule") == "1 completed" })
+	d.Exec(t, `UPDATE river_job SET state = 'running', finalized_at = NULL, attempted_at = '2020-01-01 00:00:00' WHERE kind = 'schedule'`)
+	waitFor(t, 20*time.Second, "the end of the dead look", func() bool { return states(t, d, "schedule") == "1 discarded" })
 }

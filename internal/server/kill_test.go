@@ -105,7 +105,9 @@ func (v *victim) begin() {
 		v.t.Fatalf("the server says %q, %v", line, err)
 	}
 	v.url = url
-	v.admin = v.party("admin")
+	if v.config.Role.Serves() {
+		v.admin = v.party("admin")
+	}
 }
 
 // kill ends the process as a loss of power to it would.
