@@ -136,7 +136,7 @@ func TestDigestIsOfWhatIsSaid(t *testing.T) {
 		"a quorum":        replace("{of: 3, from: [agent, foundation, notary, accountant, expert], at_least", "{of: 4, from: [agent, foundation, notary, accountant, expert], at_least"),
 		"order of a list": replace("from: [agent, foundation, notary, accountant", "from: [foundation, agent, notary, accountant"),
 		"a condition":     replace(`duration("72h")`, `duration("73h")`),
-		"an explicit no":  replace("opens: materials, to: customer}", "opens: materials, to: customer, approvals: 3}"),
+		"an explicit no":  replace("opens: materials, to: customer,", "opens: materials, to: customer, approvals: 3,"),
 	} {
 		if digest(text) == want {
 			t.Errorf("%s does not change the digest", what)
@@ -151,7 +151,7 @@ func TestExpandMunicipalities(t *testing.T) {
 		t.Fatal("no compartment materials")
 	} else if diff := cmp.Diff(agreement.Compartment{
 		ID: "materials", Recipients: []string{"standby"},
-		Quorum: agreement.QuorumRule{Of: 3, From: []string{"notaris", "accountant", "agent", "stichting", "gem-a"}, PeopleEach: 1,
+		Quorum: agreement.QuorumRule{Of: 3, From: []string{"notaris", "accountant", "agent", "stichting", "gem-a"}, PeopleEach: 2,
 			AtLeast: map[string]int{"independent": 1}, Classes: map[string][]string{"independent": {"notaris", "accountant"}}},
 	}, *got); diff != "" {
 		t.Errorf("materials:\n%s", diff)
@@ -200,7 +200,7 @@ func TestEventsOfOneLicensee(t *testing.T) {
 		"licence-server-down": {"licence/zorg-sub"},
 		"key-refused":         {"licence/acme-perp"},
 		"assignment":          {"licence/acme-perp", "licence/zorg-sub"},
-		"end-of-life":         {"materials/acme", "materials/zorg"},
+		"end-of-life":         {"issuer", "materials/acme", "materials/zorg"},
 	} {
 		if got := e.Event(event).Stages; !cmp.Equal(got, want) {
 			t.Errorf("%s runs %v, want %v", event, got, want)

@@ -174,19 +174,19 @@ func (c *checker) extension(at string, s *Stage) {
 	}
 }
 
-// grounds warns of stages whose rights do not outlast an insolvency.
+// grounds refuses stages whose rights do not outlast an insolvency.
 func (c *checker) grounds(at string, s *Stage) {
 	if len(s.Rights) == 0 {
 		return
 	}
 	for _, id := range s.Rights {
 		for _, r := range c.a.Rights {
-			if r.ID == id && r.Kind != "mandate" && r.OnInsolvency != "ends" {
+			if r.ID == id && r.Kind != "mandate" && r.OnInsolvency != "ends" && r.EndsOn != "insolvency" {
 				return
 			}
 		}
 	}
-	c.warn(bind.Join(at, "rights"), "mandate-only", "add a right that survives: a contract of one's own, an undertaking of the host, a transfer", "every right the stage %q rests on ends with the insolvency it is meant for", s.ID)
+	c.fail(bind.Join(at, "rights"), "mandate-only", "add a right that survives: a contract of one's own, an undertaking of the host, a transfer", "every right the stage %q rests on ends with the insolvency it is meant for", s.ID)
 }
 
 func (c *checker) event(at string, e *Event) {
