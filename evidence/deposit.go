@@ -10,32 +10,33 @@ const DepositFormat = "holdfast-deposit/v1"
 // of files stay inside the sealed objects. The names of refs that changed are
 // public, since a rewritten branch must be seen by people who cannot decrypt.
 type DepositManifest struct {
-	Format       string        `json:"format"`
-	Arrangement  string        `json:"arrangement"`
-	Agreement    string        `json:"agreement"` // digest of the agreement in force
-	Module       string        `json:"module"`
-	Number       int           `json:"number"`
-	Kind         string        `json:"kind"`                  // FULL or INCREMENTAL
-	Predecessor  string        `json:"predecessor,omitempty"` // digest of the manifest before
-	Chain        int           `json:"chain"`                 // number of the FULL deposit this one builds on, itself when FULL
-	Compartment  string        `json:"compartment"`
-	Epoch        int           `json:"epoch"`
-	Set          string        `json:"set"` // id of the share set of the epoch
-	Objects      []ObjectEntry `json:"objects"`
-	State        string        `json:"state,omitempty"` // object with what the maker remembers for the next deposit, sealed to itself
-	Git          *GitSummary   `json:"git,omitempty"`
-	Completeness string        `json:"completeness"` // complete or incomplete
-	Missing      []string      `json:"missing,omitempty"`
-	Checked      Check         `json:"checked"`
-	Made         string        `json:"made"` // RFC 3339, UTC, by the clock of whoever signed
-	By           string        `json:"by"`   // "server", or the depositing party and person
+	Format       string         `json:"format"`
+	Arrangement  string         `json:"arrangement"`
+	Agreement    string         `json:"agreement"` // digest of the agreement in force
+	Module       string         `json:"module"`
+	Number       int            `json:"number"`
+	Kind         string         `json:"kind"`                  // FULL or INCREMENTAL
+	Predecessor  string         `json:"predecessor,omitempty"` // digest of the manifest before
+	Chain        int            `json:"chain"`                 // number of the FULL deposit this one builds on, itself when FULL
+	Compartment  string         `json:"compartment"`
+	Epoch        int            `json:"epoch"`
+	Set          string         `json:"set"` // id of the share set of the epoch
+	Objects      []ObjectEntry  `json:"objects"`
+	State        string         `json:"state,omitempty"` // object with what the maker remembers for the next deposit, sealed to itself
+	Git          *GitSummary    `json:"git,omitempty"`
+	Restic       *ResticSummary `json:"restic,omitempty"`
+	Completeness string         `json:"completeness"` // complete or incomplete
+	Missing      []string       `json:"missing,omitempty"`
+	Checked      Check          `json:"checked"`
+	Made         string         `json:"made"` // RFC 3339, UTC, by the clock of whoever signed
+	By           string         `json:"by"`   // "server", or the depositing party and person
 }
 
 // ObjectEntry is one sealed object of a deposit.
 type ObjectEntry struct {
 	Name  string `json:"sha256"`
 	Size  int64  `json:"size"`
-	Role  string `json:"role"`            // "git", "lfs" or "report"
+	Role  string `json:"role"`            // "git", "lfs", "report", [RoleResticPassword] or one of [ResticFilePlace]
 	Plain int64  `json:"plain,omitempty"` // length after decryption
 }
 
@@ -144,6 +145,9 @@ func (m *DepositManifest) validate() error {
 	}
 	if err := new(Time).UnmarshalText([]byte(m.Made)); err != nil {
 		return fmt.Errorf("made: %w", err)
+	}
+	if err := m.Restic.validate(m.Objects); err != nil {
+		return err
 	}
 	seen := make(map[string]bool, len(m.Objects))
 	for i, o := range m.Objects {

@@ -54,7 +54,7 @@ func (c *moduleListCmd) Run(ctx context.Context, s *streams) error {
 type moduleSetCmd struct {
 	scoped
 	Module  string   `arg:"" help:"Module id."`
-	Mode    *string  `help:"Who fetches: the server (pull) or the depositor's machine (push)." enum:"pull,push"`
+	Mode    *string  `help:"How it comes: the server fetches (pull), the depositor's machine seals (push), or its restic writes here (restic)." enum:"pull,push,restic"`
 	URL     *string  `help:"Source, without credentials." name:"url"`
 	LFS     *bool    `help:"Deposit Git LFS objects too." name:"lfs" negatable:""`
 	Exclude []string `help:"Ref name patterns to leave out, such as refs/pull/*; '' leaves out none."`

@@ -262,6 +262,9 @@ func (r *Registry) Configure(ctx context.Context, actor escrow.Actor, arrangemen
 		if err != nil {
 			return nil, err
 		}
+		if s.Source.Mode == escrow.Restic && m.Kind != escrow.Data {
+			return nil, escrow.Errorf(escrow.Invalid, "module %s is of kind %s; restic writes into modules of kind %s", m.ID, m.Kind, escrow.Data)
+		}
 		forgotten := []string{}
 		if place(m.Source.URL) != place(s.Source.URL) {
 			if forgotten, err = forget(ctx, tx, m); err != nil {
@@ -321,11 +324,11 @@ func (r *Registry) checkSource(s escrow.Source) error {
 		}
 	}
 	switch s.Mode {
-	case escrow.Push:
+	case escrow.Push, escrow.Restic:
 		return nil
 	case escrow.Pull:
 	default:
-		return escrow.Errorf(escrow.Invalid, "mode %q is neither pull nor push", s.Mode)
+		return escrow.Errorf(escrow.Invalid, "mode %q is not one of pull, push and restic", s.Mode)
 	}
 	if s.URL == "" {
 		return escrow.Errorf(escrow.Invalid, "a pull module needs a URL")

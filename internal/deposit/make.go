@@ -69,6 +69,7 @@ func (m Maker) git(ctx context.Context, base escrow.DepositBase, o git.Options, 
 		return nil, false, err
 	}
 	o.Vault, o.Now = envelopes{sealer}, m.Now
+	o.Full = o.Full || base.Full
 	memory := memory{objects: m.Objects, identity: m.Identity}
 	defer memory.close()
 	defer func() { broken = memory.broken.Load() }()
@@ -108,16 +109,9 @@ func remembers(base escrow.DepositBase) bool {
 }
 
 func (m Maker) manifest(base escrow.DepositBase, r *git.Result) *evidence.DepositManifest {
-	d := &evidence.DepositManifest{
-		Format: evidence.DepositFormat, Arrangement: base.Module.Arrangement, Agreement: base.Agreement, Module: base.Module.ID,
-		Number: base.Latest.Number + 1, Kind: string(r.Kind), Predecessor: base.Latest.Digest, Chain: base.State.Chain,
-		Compartment: base.Module.Compartment, Epoch: base.Epoch.Number, Set: base.Epoch.Set,
-		Objects: r.Objects, Git: &r.Summary, Completeness: string(r.Completeness()), Missing: r.Missing,
-		Checked: evidence.Check{By: m.Checked, How: git.HowChecked}, Made: m.Now().UTC().Format(time.RFC3339), By: m.By,
-	}
-	if r.Kind == escrow.FullDeposit {
-		d.Chain = d.Number
-	}
+	d := m.next(base, r.Kind)
+	d.Objects, d.Git, d.Completeness, d.Missing = r.Objects, &r.Summary, string(r.Completeness()), r.Missing
+	d.Checked.How = git.HowChecked
 	return d
 }
 

@@ -145,7 +145,7 @@ func partyMay(role Role, action Action) bool {
 // those of module m: what the server fetches comes from the server alone, and
 // a beneficiary brings only what belongs to it.
 func MayDeposit(actor Actor, m Module) error {
-	if m.Source.Mode != Push {
+	if m.Source.Mode != Push && m.Source.Mode != Restic {
 		return Errorf(Conflict, "module %s is pulled by the server", m.ID).
 			WithHint("set it to push with 'holdfast module set --mode push' first")
 	}

@@ -129,10 +129,12 @@ type SourceMode string
 
 // Pull: the server fetches, and plaintext passes through its memory while it
 // is sealed. Push: the depositor's machine seals, and the server sees
-// ciphertext only.
+// ciphertext only. Restic: the depositor's restic writes its repository here,
+// encrypted by a password that is sealed to the compartment.
 const (
-	Pull SourceMode = "pull"
-	Push SourceMode = "push"
+	Pull   SourceMode = "pull"
+	Push   SourceMode = "push"
+	Restic SourceMode = "restic"
 )
 
 // Source is where the material of a module comes from. It holds no secret:

@@ -166,7 +166,11 @@ func (v *Vault) sealedTo(ctx context.Context, arrangement string, m *evidence.De
 // to the maker alone.
 func (v *Vault) checkObjects(ctx context.Context, m *evidence.DepositManifest, segments []string, recipients int) error {
 	for _, o := range m.Objects {
-		if err := v.checkObject(ctx, o.Name, o.Size, recipients); err != nil {
+		sealedTo := recipients
+		if _, ok := evidence.ResticFilePlace(o.Role); ok {
+			sealedTo = 0 // encrypted by restic, see [restic]
+		}
+		if err := v.checkObject(ctx, o.Name, o.Size, sealedTo); err != nil {
 			return err
 		}
 	}
@@ -186,7 +190,8 @@ func memory(m *evidence.DepositManifest, segments []string) []string {
 	return append([]string{m.State}, segments...)
 }
 
-// checkObject looks at one object; a size of −1 is not compared.
+// checkObject looks at one object; a size of −1 is not compared, and with 0
+// recipients it is not one that Holdfast sealed.
 func (v *Vault) checkObject(ctx context.Context, name string, size int64, recipients int) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -201,6 +206,9 @@ func (v *Vault) checkObject(ctx context.Context, name string, size int64, recipi
 	defer r.Close()
 	if size >= 0 && r.Size() != size {
 		return escrow.Errorf(escrow.Invalid, "object %s has %d bytes, the manifest says %d", name, r.Size(), size)
+	}
+	if recipients == 0 {
+		return nil
 	}
 	if _, err := seal.InspectHeader(io.NewSectionReader(r, 0, r.Size()), recipients); err != nil {
 		return fmt.Errorf("object %s: %w", name, err)
@@ -226,6 +234,9 @@ func (v *Vault) fits(ctx context.Context, tx Tx, actor escrow.Actor, m *evidence
 		return escrow.Errorf(escrow.Invalid, "module %s belongs to compartment %s, not %s", m.Module, module.Compartment, m.Compartment)
 	}
 	if err := v.signed(ctx, tx, actor, module, m, s); err != nil {
+		return err
+	}
+	if err := asItComes(module, m); err != nil {
 		return err
 	}
 	if err := own(ctx, tx, m, s.Segments); err != nil {
@@ -277,7 +288,7 @@ func (v *Vault) signed(ctx context.Context, tx Tx, actor escrow.Actor, module es
 			return err
 		}
 		key, by, checked = c.SigningKey, c.Party+"/"+c.Person, evidence.CheckedByDepositor
-	} else if module.Source.Mode != escrow.Pull {
+	} else if module.Source.Mode != escrow.Pull && module.Source.Mode != escrow.Restic {
 		return escrow.Errorf(escrow.Conflict, "module %s is not pulled any more", m.Module)
 	}
 	if m.Checked.By != checked {

@@ -328,6 +328,9 @@ func (a *Agreement) module(m *Module, instance string) escrow.Module {
 		out.Rebase = r.RebaseAfter
 	case m.Data != nil:
 		out.Source.Mode = escrow.Push
+		if m.Data.Via == "restic" {
+			out.Source.Mode = escrow.Restic
+		}
 		out.Every = fixed(m.Data.ExpectEvery)
 	case m.Images != nil:
 		out.Source.Mode = escrow.Push
