@@ -111,6 +111,8 @@ type Deposit struct {
 	Completeness string    `json:"completeness"`
 	StoredBytes  int64     `json:"stored_bytes"`
 	AcceptedAt   time.Time `json:"accepted_at"`
+	Destruction  string    `json:"destruction,omitempty" doc:"id of the destruction that gave up its objects; its number, manifest and receipt stay"`
+	Suspect      []string  `json:"suspect,omitempty" doc:"why it is kept aside until two people release it"`
 }
 
 // NewDeposit submits a deposit whose objects have been uploaded.
@@ -124,6 +126,7 @@ type DepositBase struct {
 	Module    Module   `json:"module"`
 	Epoch     Epoch    `json:"epoch"`
 	Latest    *Deposit `json:"latest,omitempty"`
+	Full      bool     `json:"full,omitempty" doc:"the next deposit has to stand alone"`
 }
 
 // SyncRequest says when a sync was asked for, by the server's clock.

@@ -227,6 +227,7 @@ func (c *depositFlags) base(ctx context.Context, s *streams, cl *client.Client, 
 			Compartment: b.Module.Compartment, Source: escrow.Source{Mode: escrow.SourceMode(b.Module.Mode), LFS: b.Module.LFS, Exclude: b.Module.Exclude}, Rebase: b.Module.Rebase}},
 		Epoch: escrow.Epoch{Arrangement: c.Arrangement, Compartment: m.Compartment, Number: m.Epoch, Set: m.Set, Recipient: m.Recipient,
 			Manifest: []byte(b.Epoch.Manifest.Document)},
+		Full: b.Full,
 	}
 	var latest *evidence.DepositManifest
 	if b.Latest != nil {

@@ -37,6 +37,12 @@ func (c *depositsCmd) Run(ctx context.Context, s *streams) error {
 		return err
 	}
 	for _, d := range list {
+		if d.Destruction != "" {
+			fmt.Fprintf(s.out, "deposit %d: destroyed by %s; its number and receipt stay\n", d.Number, d.Destruction)
+		}
+		for _, why := range d.Suspect {
+			fmt.Fprintf(s.out, "deposit %d: kept aside: %s\n", d.Number, why)
+		}
 		m, err := evidence.ParseDepositManifest([]byte(d.Manifest.Document))
 		if err != nil {
 			return escrow.Errorf(escrow.Damaged, "manifest of deposit %d: %w", d.Number, err)

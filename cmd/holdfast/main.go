@@ -32,6 +32,12 @@ type cli struct {
 	Deposit  depositCmd  `cmd:"" help:"Make a deposit on this machine."`
 	Deposits depositsCmd `cmd:"" help:"List the deposits of a module."`
 	Receipt  receiptCmd  `cmd:"" help:"Fetch, check and keep the receipt of a deposit."`
+	Hold      holdCmd      `cmd:"" help:"Stop the deletion of deposits."`
+	Retention retentionCmd `cmd:"" help:"Show which deposits stay and why."`
+	Running   runningCmd   `cmd:"" help:"Say which version you run, so that it stays."`
+	Destroy   destroyCmd   `cmd:"" help:"Destroy deposits, by two people and with a certificate."`
+	Withdraw  withdrawCmd  `cmd:"" help:"Ask that a wrong deposit be taken out, by two people."`
+
 	Case     caseCmd     `cmd:"" help:"Run a release."`
 	Open     openCmd     `cmd:"" help:"Open what was released: combine, decrypt, rebuild, compare."`
 	Export   exportCmd   `cmd:"" help:"Take everything out, for stock tools and no server."`

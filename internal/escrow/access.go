@@ -73,13 +73,21 @@ const (
 	ReadLedger         Action = "ledger.read"
 	ErasePayload       Action = "ledger.erase"
 	ExportArrangement  Action = "arrangement.export"
+	PlaceHold          Action = "hold.place"
+	LiftHold           Action = "hold.lift"
+	RequestDestruction Action = "destruction.request"
+	ApproveDestruction Action = "destruction.approve"
+	CancelDestruction  Action = "destruction.cancel"
+	ReleaseSuspect     Action = "deposit.release"
+	RecordVerification Action = "deposit.verify"
+	StateRunning       Action = "running.state"
 	ReadInstallation   Action = "installation.read"
 	ManageInstallation Action = "installation.manage"
 )
 
 // Actions lists every action in the order above. It returns a fresh slice.
 func Actions() []Action {
-	return []Action{ReadArrangement, RegisterAgreement, AddContact, DealEpoch, AcceptShare, FetchPackage, ConfigureModule, SetCredential, MakeDeposit, RequestSync, ReadDeposits, FetchObject, OpenCase, ReadCase, RecordNotice, RequestApprovals, Approve, FetchHandOver, CloseCase, IssueToken, RevokeToken, ReadLedger, ErasePayload, ExportArrangement, ReadInstallation, ManageInstallation}
+	return []Action{ReadArrangement, RegisterAgreement, AddContact, DealEpoch, AcceptShare, FetchPackage, ConfigureModule, SetCredential, MakeDeposit, RequestSync, ReadDeposits, FetchObject, OpenCase, ReadCase, RecordNotice, RequestApprovals, Approve, FetchHandOver, CloseCase, IssueToken, RevokeToken, ReadLedger, ErasePayload, ExportArrangement, PlaceHold, LiftHold, RequestDestruction, ApproveDestruction, CancelDestruction, ReleaseSuspect, RecordVerification, StateRunning, ReadInstallation, ManageInstallation}
 }
 
 // Allow decides whether actor may do action on the named arrangement. It is
@@ -135,6 +143,15 @@ func partyMay(role Role, action Action) bool {
 		return role == Beneficiary || role == Foundation || role == Agent || role == Curator || role == Regulator
 	case RecordNotice, RequestApprovals, CloseCase, IssueToken, RevokeToken, ErasePayload, ExportArrangement:
 		return role == Agent
+	case PlaceHold, LiftHold:
+		return role == Supplier || role == Beneficiary || role == Foundation || role == Agent || role == Curator || role == Regulator || role == Arbiter
+	case RequestDestruction, ApproveDestruction, CancelDestruction, ReleaseSuspect:
+		// Which two of them may do it together is settled by TwoPeople.
+		return role == Supplier || role == Beneficiary || role == Foundation || role == Agent
+	case RecordVerification:
+		return role == Agent || role == Auditor
+	case StateRunning:
+		return role == Beneficiary || role == Operator
 	case FetchHandOver, FetchObject:
 		return role == Beneficiary || role == Operator || role == Foundation || role == Agent || role == Acquirer
 	}

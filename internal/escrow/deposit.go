@@ -37,6 +37,10 @@ type Deposit struct {
 	Objects      []Object
 	StoredBytes  int64 // sum of the objects' sizes, the manifest and its signature
 	AcceptedAt   time.Time
+
+	// What became of it since, where whoever reads it asked for that.
+	Destruction string   // id of the destruction that gave its objects up, "" while they are held
+	Suspect     []string // why it is kept aside, nil when nothing is wrong with it or two people said so
 }
 
 // Submission is a deposit handed in, its objects being in the vault already.
@@ -140,4 +144,5 @@ type DepositBase struct {
 	Epoch     Epoch       // active
 	Latest    Deposit     // zero when there is none
 	State     SourceState // zero when there is none
+	Full      bool        // it has to stand alone: its chain lost a deposit, or is to go soon
 }

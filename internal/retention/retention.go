@@ -204,12 +204,12 @@ const renewAhead = 7 * 24 * time.Hour
 // FullNeeded reports whether the next deposit of a module has to stand alone:
 // the chain has lost a deposit or is about to, or personal data in it nears
 // the end of its term.
-func (k *Keeper) FullNeeded(ctx context.Context, tx Reader, arrangement, module string) (bool, error) {
+func FullNeeded(ctx context.Context, tx Reader, terms Terms, now time.Time, arrangement, module string) (bool, error) {
+	k := &Keeper{terms: terms, now: func() time.Time { return now }}
 	list, policy, err := k.standing(ctx, tx, arrangement, module)
 	if err != nil || len(list) == 0 {
 		return false, err
 	}
-	now := k.now()
 	if !list[len(list)-1].Verdict.Restorable || rules.FullNeeded(facts(list, module, nil, now), policy, now, renewAhead) {
 		return true, nil
 	}

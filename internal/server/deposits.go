@@ -2,9 +2,11 @@ package server
 
 import (
 	"context"
+	"time"
 
 	"holdfast/evidence"
 	"holdfast/internal/escrow"
+	"holdfast/internal/retention"
 	"holdfast/internal/store"
 	"holdfast/internal/vault"
 )
@@ -15,11 +17,12 @@ type deposits struct {
 	*vault.Vault
 	db    *store.DB
 	queue store.Queue
+	now   func() time.Time
 }
 
 // Base implements api.Deposits.
 func (d *deposits) Base(ctx context.Context, actor escrow.Actor, arrangement, module string) (escrow.DepositBase, error) {
-	b, err := depositBase(ctx, d.db, arrangement, module)
+	b, err := depositBase(ctx, d.db, d.now(), arrangement, module)
 	if err == nil {
 		err = escrow.MayDeposit(actor, b.Module.Module)
 	}
@@ -27,7 +30,7 @@ func (d *deposits) Base(ctx context.Context, actor escrow.Actor, arrangement, mo
 }
 
 // depositBase reads what the next deposit builds on, at one moment.
-func depositBase(ctx context.Context, db *store.DB, arrangement, module string) (escrow.DepositBase, error) {
+func depositBase(ctx context.Context, db *store.DB, now time.Time, arrangement, module string) (escrow.DepositBase, error) {
 	var b escrow.DepositBase
 	err := db.View(ctx, func(tx *store.Tx) error {
 		a, err := tx.Arrangement(ctx, arrangement)
@@ -48,7 +51,8 @@ func depositBase(ctx context.Context, db *store.DB, arrangement, module string) 
 		if b.State, err = tx.SourceState(ctx, arrangement, module); err != nil && escrow.CodeOf(err) != escrow.NotFound {
 			return err
 		}
-		return nil
+		b.Full, err = retention.FullNeeded(ctx, tx, terms{}, now, arrangement, module)
+		return err
 	})
 	return b, err
 }
@@ -67,8 +71,10 @@ func (d *deposits) List(ctx context.Context, arrangement, module string, after i
 			return err
 		}
 		var err error
-		list, err = tx.DepositsAfter(ctx, arrangement, module, after, pageDeposits, pageBytes)
-		return err
+		if list, err = tx.DepositsAfter(ctx, arrangement, module, after, pageDeposits, pageBytes); err != nil {
+			return err
+		}
+		return whatBecame(ctx, tx, arrangement, module, list)
 	})
 	return list, err
 }
@@ -77,7 +83,12 @@ func (d *deposits) List(ctx context.Context, arrangement, module string, after i
 func (d *deposits) Deposit(ctx context.Context, arrangement, module string, number int) (escrow.Deposit, error) {
 	var dep escrow.Deposit
 	err := d.db.View(ctx, func(tx *store.Tx) (err error) {
-		dep, err = tx.Deposit(ctx, arrangement, module, number)
+		if dep, err = tx.Deposit(ctx, arrangement, module, number); err != nil {
+			return err
+		}
+		list := []escrow.Deposit{dep}
+		err = whatBecame(ctx, tx, arrangement, module, list)
+		dep = list[0]
 		return err
 	})
 	return dep, err

@@ -88,6 +88,8 @@ func (s *Server) Run(ctx context.Context) error {
 	publishing, endPublishing := context.WithCancel(ctx)
 	published := make(chan struct{})
 	go func() { defer close(published); s.publish(publishing) }()
+	finished := make(chan struct{})
+	go func() { defer close(finished); s.finish(publishing) }()
 	s.options.Log.InfoContext(ctx, "serving", "role", s.config.Role, "address", s.Addr(), "metrics_address", s.MetricsAddr(), "ledger_key", s.keys.LedgerKey)
 	if s.web != nil {
 		if a, ok := s.web.net.Addr().(*net.TCPAddr); ok && !a.IP.IsLoopback() {
@@ -116,6 +118,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	endPublishing()
 	<-published
+	<-finished
 	return errors.Join(err, s.syncs.stop(stop))
 }
 

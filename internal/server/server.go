@@ -25,6 +25,7 @@ import (
 	"holdfast/internal/keyring"
 	"holdfast/internal/ledger"
 	"holdfast/internal/release"
+	"holdfast/internal/retention"
 	"holdfast/internal/store"
 	"holdfast/internal/trace"
 	"holdfast/internal/vault"
@@ -70,6 +71,7 @@ type Server struct {
 	blobs    *file.Store
 	tokens   *tokens
 	registry *arrangement.Registry
+	keeper   *retention.Keeper
 	syncs    *syncs
 	health   *health
 	metrics  *metrics
@@ -161,6 +163,7 @@ func (s *Server) buildHTTP() http.Handler {
 	s.tokens = &tokens{db: s.db, now: o.Now, random: o.Random, roles: s.registry.Role}
 	v := vault.New(database[vault.Tx]{s.db}, s.blobs, o.Now, s.keys.SigningLine)
 	s.syncs.vault = v
+	s.keeper = retention.New(database[retention.Tx]{s.db}, terms{}, s.blobs, s.keys.Signer, o.Now, o.Random)
 	releases := release.New(database[release.Tx]{s.db}, terms{}, o.Now, o.Random)
 	mux := http.NewServeMux()
 	api.Register(mux, api.Services{
@@ -170,9 +173,10 @@ func (s *Server) buildHTTP() http.Handler {
 		Tokens:       s.tokens,
 		Arrangements: s.registry,
 		Keys:         keyring.New(database[keyring.Tx]{s.db}, terms{}, o.Now),
-		Deposits:     &deposits{Vault: v, db: s.db, queue: s.syncs.queue},
+		Deposits:     &deposits{Vault: v, db: s.db, queue: s.syncs.queue, now: o.Now},
 		Objects:      &objects{blobs: s.blobs, db: s.db, releases: releases, limit: s.config.MaxObject},
 		Cases:        releases,
+		Retention:    keeper{s.keeper},
 		Ledger:       &proofs{db: s.db, log: s.db.Ledger(), policy: s.policy, keys: client.ServerKeys{Ledger: s.keys.LedgerKey, Signing: s.keys.SigningLine}},
 		Now:          o.Now,
 		Log:          o.Log,

@@ -109,7 +109,7 @@ func (y *syncs) Sync(ctx context.Context, arrangement, module, reason string) er
 func serverActor() escrow.Actor { return escrow.Actor{Party: "server", Role: escrow.Administrator} }
 
 func (y *syncs) deposit(ctx context.Context, arrangement, module string) (*escrow.Deposit, error) {
-	base, err := depositBase(ctx, y.db, arrangement, module)
+	base, err := depositBase(ctx, y.db, y.now(), arrangement, module)
 	if err != nil {
 		return nil, err
 	}

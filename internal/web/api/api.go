@@ -30,6 +30,7 @@ type Services struct {
 	Deposits     Deposits
 	Objects      Objects
 	Cases        Cases
+	Retention    Retention
 	Ledger       Ledger
 	Now          func() time.Time
 	Log          *slog.Logger
@@ -97,6 +98,7 @@ func Register(mux *http.ServeMux, s Services) *huma.OpenAPI {
 	a.deposits()
 	a.objects()
 	a.cases()
+	a.retention()
 	a.tokens()
 	a.ledger()
 	return a.huma.OpenAPI()

@@ -36,7 +36,7 @@ func (a *api) deposits() {
 			if err != nil {
 				return nil, err
 			}
-			out := client.DepositBase{Agreement: b.Agreement, Module: module(b.Module), Epoch: epoch(b.Epoch, nil)}
+			out := client.DepositBase{Agreement: b.Agreement, Module: module(b.Module), Epoch: epoch(b.Epoch, nil), Full: b.Full}
 			if b.Latest.Number > 0 {
 				latest := deposit(b.Latest)
 				out.Latest = &latest
@@ -108,7 +108,8 @@ func (a *api) deposits() {
 func deposit(d escrow.Deposit) client.Deposit {
 	return client.Deposit{Module: d.Module, Number: d.Number, Kind: string(d.Kind), Digest: d.Digest,
 		Manifest:     client.Signed{Document: string(d.Manifest), Signature: string(d.Signature)},
-		Completeness: string(d.Completeness), StoredBytes: d.StoredBytes, AcceptedAt: d.AcceptedAt.UTC()}
+		Completeness: string(d.Completeness), StoredBytes: d.StoredBytes, AcceptedAt: d.AcceptedAt.UTC(),
+		Destruction: d.Destruction, Suspect: d.Suspect}
 }
 
 func deposits(list []escrow.Deposit) []client.Deposit {
