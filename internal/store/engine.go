@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -38,6 +39,12 @@ func (db *DB) openSQLite(ctx context.Context, c Config) error {
 	if err != nil {
 		return escrow.Wrap(err, escrow.Invalid, "database file %s", c.Path)
 	}
+	if c.readOnly {
+		if _, err := os.Stat(path); err != nil {
+			return fileError(err, path)
+		}
+		return db.openSQLiteReader(c, path)
+	}
 	// Made here for its mode; SQLite gives its other files the same.
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -46,10 +53,7 @@ func (db *DB) openSQLite(ctx context.Context, c Config) error {
 	if err := f.Close(); err != nil {
 		return fileError(err, path)
 	}
-	// A plain path would drop the options without a word.
-	name := "file:" + (&url.URL{Path: path}).EscapedPath()
-	const common = "?_pragma=busy_timeout(" + busyTimeout + ")&_pragma=foreign_keys(1)&_dqs=0"
-	db.writer, err = sql.Open("sqlite", name+common+"&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=secure_delete(1)&_txlock=immediate")
+	db.writer, err = sql.Open("sqlite", sqliteName(path)+"&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=secure_delete(1)&_txlock=immediate")
 	if err != nil {
 		return fileError(err, path)
 	}
@@ -60,13 +64,25 @@ func (db *DB) openSQLite(ctx context.Context, c Config) error {
 	// What a process left that died after an erasure. Somebody who reads, as
 	// with a tool for looking into databases, is no reason not to start.
 	db.erased.Store(truncateLog(ctx, db.writer) != nil)
-	db.reader, err = sql.Open("sqlite", name+common+"&mode=ro&_pragma=query_only(1)")
+	return db.openSQLiteReader(c, path, "&mode=ro")
+}
+
+// openSQLiteReader opens the handle that does not write. Without mode=ro it
+// can make the index of the write-ahead log that a stopped server has removed.
+func (db *DB) openSQLiteReader(c Config, path string, options ...string) (err error) {
+	db.reader, err = sql.Open("sqlite", sqliteName(path)+strings.Join(options, "")+"&_pragma=query_only(1)")
 	if err != nil {
 		return fileError(err, path)
 	}
 	db.reader.SetMaxOpenConns(c.Connections)
 	db.reader.SetMaxIdleConns(c.Connections)
 	return nil
+}
+
+// sqliteName is the driver's name for a file with what all handles have in
+// common. A plain path would drop the options without a word.
+func sqliteName(path string) string {
+	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?_pragma=busy_timeout(" + busyTimeout + ")&_pragma=foreign_keys(1)&_dqs=0"
 }
 
 func fileError(err error, path string) error {

@@ -50,6 +50,8 @@ type Config struct {
 	Signer note.Signer      // signs checkpoints; its name is the ledger's origin
 	Now    func() time.Time // for acts without a time
 	Rand   io.Reader        // for the salts of ledger entries
+
+	readOnly bool // see [OpenReader]
 }
 
 // DB is an open database. It is safe for concurrent use.
@@ -68,6 +70,28 @@ type DB struct {
 // that a newer Holdfast has migrated is refused with code Conflict, one that
 // does not answer with Unavailable.
 func Open(ctx context.Context, c Config) (*DB, error) {
+	db, err := connect(ctx, c)
+	if err == nil {
+		err = db.migrate(ctx)
+	}
+	if err == nil {
+		err = db.refuseRetired(ctx)
+	}
+	if err == nil {
+		err = db.openLedger(c)
+	}
+	if err != nil {
+		if db != nil {
+			db.Close()
+		}
+		return nil, explain(err)
+	}
+	return db, nil
+}
+
+// connect opens the handles of the engine. What it returns with an error is to
+// be closed, unless it is nil.
+func connect(ctx context.Context, c Config) (*DB, error) {
 	if (c.Path == "") == (c.URL == "") {
 		return nil, escrow.Errorf(escrow.Invalid, "database: either a path or a URL must be given")
 	}
@@ -75,25 +99,20 @@ func Open(ctx context.Context, c Config) (*DB, error) {
 		c.Connections = 8
 	}
 	db := &DB{engine: SQLite, tables: tables(), turn: make(chan struct{}, 1)}
-	connect := db.openSQLite
+	open := db.openSQLite
 	if c.URL != "" {
-		db.engine, connect = Postgres, db.openPostgres
+		db.engine, open = Postgres, db.openPostgres
 	}
-	err := connect(ctx, c)
+	err := open(ctx, c)
 	if err == nil {
-		err = checkPlaceholders(ctx, db.writer)
+		err = checkPlaceholders(ctx, db.reader)
 	}
-	if err == nil {
-		err = db.migrate(ctx)
-	}
-	if err == nil {
-		db.log, err = ledger.New(ledger.Options{Reader: db.reader, Signer: c.Signer, Now: c.Now, Rand: c.Rand})
-	}
-	if err != nil {
-		db.Close()
-		return nil, explain(err)
-	}
-	return db, nil
+	return db, err
+}
+
+func (db *DB) openLedger(c Config) (err error) {
+	db.log, err = ledger.New(ledger.Options{Reader: db.reader, Signer: c.Signer, Now: c.Now, Rand: c.Rand})
+	return err
 }
 
 // checkPlaceholders refuses a driver that numbers $2 by its first appearance,

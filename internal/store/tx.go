@@ -113,6 +113,10 @@ func (t *Tx) remove(ctx context.Context, table, query string, args ...any) (int,
 	return n, nil
 }
 
+// maxArguments bounds one statement. To SQLite $N is a name that it looks up in
+// a list, so the time for a statement grows with the square of its arguments.
+const maxArguments = 300
+
 // insertGroup writes all rows of a group, many with one statement. Each row
 // holds the values of the columns after the key, the order column first.
 func (t *Tx) insertGroup(ctx context.Context, table string, key []any, rows [][]any) error {
@@ -120,9 +124,6 @@ func (t *Tx) insertGroup(ctx context.Context, table string, key []any, rows [][]
 		return nil
 	}
 	tb := t.db.tables[table]
-	// To SQLite $N is a name that it looks up in a list, so the time for a
-	// statement grows with the square of its arguments.
-	const maxArguments = 300
 	perRow := len(rows[0])
 	for batch := range slices.Chunk(rows, (maxArguments-len(key))/perRow) {
 		var q strings.Builder

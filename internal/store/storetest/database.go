@@ -90,6 +90,13 @@ func Postgres(t testing.TB) *Database {
 	return openPostgres(t, address)
 }
 
+// EmptyPostgres makes a new database without tables and returns its URL.
+func EmptyPostgres(t testing.TB) string {
+	t.Helper()
+	address, _ := createDatabase(t, `template0 ENCODING 'UTF8' LOCALE_PROVIDER icu ICU_LOCALE 'en-US'`)
+	return address
+}
+
 func openPostgres(t testing.TB, address string) *Database {
 	t.Helper()
 	d := openConfig(t, store.Config{URL: address})
