@@ -25,25 +25,25 @@ type cli struct {
 	Approve   approveCmd   `cmd:"" help:"Approve a release: seal your share to its recipients."`
 	Combine   combineCmd   `cmd:"" help:"Put a release key together from the trustees' shares."`
 
-	Register registerCmd `cmd:"" help:"Register an agreement with a server."`
-	Contact  contactCmd  `cmd:"" help:"Pin and list contact cards."`
-	Module   moduleCmd   `cmd:"" help:"Configure what is held and see where it stands."`
-	Sync     syncCmd     `cmd:"" help:"Ask the server for a deposit of a module now."`
-	Deposit  depositCmd  `cmd:"" help:"Make a deposit on this machine."`
-	Deposits depositsCmd `cmd:"" help:"List the deposits of a module."`
-	Receipt  receiptCmd  `cmd:"" help:"Fetch, check and keep the receipt of a deposit."`
+	Register  registerCmd  `cmd:"" help:"Register an agreement with a server."`
+	Contact   contactCmd   `cmd:"" help:"Pin and list contact cards."`
+	Module    moduleCmd    `cmd:"" help:"Configure what is held and see where it stands."`
+	Sync      syncCmd      `cmd:"" help:"Ask the server for a deposit of a module now."`
+	Deposit   depositCmd   `cmd:"" help:"Make a deposit on this machine."`
+	Deposits  depositsCmd  `cmd:"" help:"List the deposits of a module."`
+	Receipt   receiptCmd   `cmd:"" help:"Fetch, check and keep the receipt of a deposit."`
 	Hold      holdCmd      `cmd:"" help:"Stop the deletion of deposits."`
 	Retention retentionCmd `cmd:"" help:"Show which deposits stay and why."`
 	Running   runningCmd   `cmd:"" help:"Say which version you run, so that it stays."`
 	Destroy   destroyCmd   `cmd:"" help:"Destroy deposits, by two people and with a certificate."`
 	Withdraw  withdrawCmd  `cmd:"" help:"Ask that a wrong deposit be taken out, by two people."`
 
-	Case     caseCmd     `cmd:"" help:"Run a release."`
-	Open     openCmd     `cmd:"" help:"Open what was released: combine, decrypt, rebuild, compare."`
-	Export   exportCmd   `cmd:"" help:"Take everything out, for stock tools and no server."`
-	Verify   verifyCmd   `cmd:"" help:"Read everything again and name the first thing that does not hold."`
-	Ledger   ledgerCmd   `cmd:"" help:"Read, witness and, where somebody's data has to go, erase in the ledger."`
-	Token    tokenCmd    `cmd:"" help:"Issue and revoke bearer tokens."`
+	Case   caseCmd   `cmd:"" help:"Run a release."`
+	Open   openCmd   `cmd:"" help:"Open what was released: combine, decrypt, rebuild, compare."`
+	Export exportCmd `cmd:"" help:"Take everything out, for stock tools and no server."`
+	Verify verifyCmd `cmd:"" help:"Read everything again and name the first thing that does not hold."`
+	Ledger ledgerCmd `cmd:"" help:"Read, witness and, where somebody's data has to go, erase in the ledger."`
+	Token  tokenCmd  `cmd:"" help:"Issue and revoke bearer tokens."`
 
 	Init    initCmd    `cmd:"" help:"Begin an installation without serving it."`
 	Serve   serveCmd   `cmd:"" help:"Run a server."`

@@ -70,7 +70,6 @@ func (m Maker) git(ctx context.Context, base escrow.DepositBase, o git.Options, 
 	}
 	o.Vault, o.Now = envelopes{sealer}, m.Now
 	o.Full = o.Full || base.Full
-	o.Full = o.Full || base.Full
 	memory := memory{objects: m.Objects, identity: m.Identity}
 	defer memory.close()
 	defer func() { broken = memory.broken.Load() }()
