@@ -42,9 +42,12 @@ func (t *Tx) PutDeposit(ctx context.Context, d escrow.Deposit) error {
 		return escrow.Errorf(escrow.Conflict, "deposit %d of module %q does not follow the latest one", d.Number, d.Module).
 			WithHint("another deposit came first; deposit again")
 	}
-	rows := make([][]any, len(d.Objects))
+	rows, names := make([][]any, len(d.Objects)), make([]string, len(d.Objects))
 	for i, o := range d.Objects {
-		rows[i] = []any{i, o.Name, o.Size}
+		rows[i], names[i] = []any{i, o.Name, o.Size}, o.Name
+	}
+	if err := t.useObjects(ctx, names); err != nil {
+		return err
 	}
 	return t.insertGroup(ctx, "deposit_object", []any{d.Arrangement, d.Module, d.Number}, rows)
 }
@@ -209,6 +212,9 @@ func scanSourceState(r scanner) (s escrow.SourceState, err error) {
 func (t *Tx) PutSourceState(ctx context.Context, s escrow.SourceState) error {
 	segments, err := joinNames(s.Segments)
 	if err != nil {
+		return err
+	}
+	if err := t.useObjects(ctx, append([]string{s.State}, s.Segments...)); err != nil {
 		return err
 	}
 	n, err := t.write(ctx, "source_state", `INSERT INTO source_state (`+sourceStateColumns+`)

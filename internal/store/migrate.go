@@ -20,6 +20,9 @@ import (
 //go:embed migrations/00002_state.sql
 var stateSchema string
 
+//go:embed migrations/00003_locations.sql
+var locationsSchema string
+
 //go:embed migrations/00004_restic.sql
 var resticSchema string
 
@@ -45,6 +48,7 @@ func (db *DB) migrations() ([]*goose.Migration, error) {
 	return []*goose.Migration{
 		goose.NewGoMigration(1, statements(log), nil),
 		goose.NewGoMigration(2, statements(db.dialect(stateSchema)), nil),
+		goose.NewGoMigration(3, statements(db.dialect(locationsSchema)), nil),
 		goose.NewGoMigration(4, statements(db.dialect(resticSchema)), nil),
 		goose.NewGoMigration(6, statements(db.dialect(retentionSchema)), nil),
 		goose.NewGoMigration(7, statements(db.dialect(processesSchema)), nil),

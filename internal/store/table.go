@@ -68,6 +68,7 @@ func tables() map[string]*table {
 		newTable("token", "id", "", "hash:x person party role arrangement module created_us:i expires_us:i revoked_us:i"),
 		newTable("webhook", "source id", "", "arrangement module received_us:i"),
 		newTable("setting", "name", "", "value"),
+		newTable("location", "id", "", "kind place arrangement counts:b state added_us:i changed_us:i"),
 	}
 	list = append(list, custodyTables()...)
 	byName := make(map[string]*table, len(list))

@@ -147,6 +147,10 @@ type step struct {
 	fn   func(ctx context.Context, tx *store.Tx) error
 }
 
+func location(id string) escrow.Location {
+	return escrow.Location{ID: id, Kind: "file", Place: "/srv/" + id, Counts: true, State: escrow.LocationActive, AddedAt: at(1), ChangedAt: at(1)}
+}
+
 // Fill writes at least one row into every table, each in an Update of its own
 // whose act is named for the table.
 func (d *Database) Fill(t testing.TB) {
@@ -172,6 +176,7 @@ func (d *Database) Fill(t testing.TB) {
 		{"approval", func(ctx context.Context, tx *store.Tx) error { return tx.PutApproval(ctx, approval("anna")) }},
 		{"token", func(ctx context.Context, tx *store.Tx) error { return tx.PutToken(ctx, token("t1")) }},
 		{"webhook", func(ctx context.Context, tx *store.Tx) error { _, err := tx.PutWebhook(ctx, webhook("h1")); return err }},
+		{"location", func(ctx context.Context, tx *store.Tx) error { return tx.PutLocation(ctx, location("first")) }},
 		{"setting", func(ctx context.Context, tx *store.Tx) error { return tx.PutSetting(ctx, "name", "value") }},
 	}
 	for _, s := range slices.Concat(destroyedSteps(), steps, custodySteps()) {
