@@ -76,6 +76,7 @@ func layers() map[string]rule {
 		"internal/retention":        {module: []string{"evidence", "internal/escrow"}},
 		"internal/intake/egress":    {module: []string{"internal/escrow"}},
 		"internal/intake/webhook":   {module: []string{"internal/escrow"}},
+		"internal/intake/restic":    {module: []string{"evidence", "internal/escrow", "internal/blob"}},
 		"internal/intake/git":       {module: []string{"evidence", "internal/escrow"}},
 		"internal/release":          {module: []string{"evidence", "internal/escrow", "internal/seal"}},
 		"internal/deposit":          {module: []string{"evidence", "internal/escrow", "internal/blob", "internal/seal", "internal/vault", "internal/intake/git"}},

@@ -84,6 +84,10 @@ type Config struct {
 	// MaxObject bounds one uploaded object, in bytes.
 	MaxObject int64 `yaml:"max_object"`
 
+	// ResticQuota bounds what restic may store in a module that has no bound
+	// of its own, in bytes; 0 for none.
+	ResticQuota int64 `yaml:"restic_quota"`
+
 	// MaxPack bounds one fetched Git pack, in bytes.
 	MaxPack int64 `yaml:"max_pack"`
 
@@ -119,6 +123,7 @@ func Default() Config {
 		ScheduleEvery: Duration(30 * time.Second),
 		PublishEvery:  Duration(time.Minute),
 		MaxObject:     64 << 30,
+		ResticQuota:   1 << 40,
 		MaxPack:       64 << 30,
 		CheckMemory:   88 << 20,
 	}
@@ -173,6 +178,7 @@ func (c *Config) fromEnvironment(getenv func(string) string) error {
 		{"PUBLISH_EVERY", func(text string) error { return c.PublishEvery.UnmarshalText([]byte(text)) }},
 		{"WITNESSES", list(&c.Witnesses)},
 		{"MAX_OBJECT", integer(&c.MaxObject)},
+		{"RESTIC_QUOTA", integer(&c.ResticQuota)},
 		{"MAX_PACK", integer(&c.MaxPack)},
 		{"CHECK_MEMORY", integer(&c.CheckMemory)},
 	} {
@@ -251,6 +257,9 @@ func (c Config) Validate() error {
 	}
 	if c.ScheduleEvery < Duration(time.Second) || c.PublishEvery < Duration(time.Second) {
 		bad("schedule_every and publish_every: %s and %s, want at least 1s", time.Duration(c.ScheduleEvery), time.Duration(c.PublishEvery))
+	}
+	if c.ResticQuota < 0 {
+		bad("restic_quota is %d bytes; 0 is for none", c.ResticQuota)
 	}
 	if c.MaxObject < 1<<20 || c.MaxPack < 1<<20 || c.CheckMemory < 16<<20 {
 		bad("max_object and max_pack want at least 1 MiB, check_memory at least 16 MiB")

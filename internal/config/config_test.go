@@ -79,7 +79,7 @@ func TestDatabaseURLFillsPasswordFromFile(t *testing.T) {
 func TestEnvironmentSetsEveryKey(t *testing.T) {
 	values := map[string]string{"DATA": "/d", "DATABASE": "postgres://u@h/d", "DATABASE_PASSWORD_FILE": "/p", "LISTEN": "127.0.0.1:9", "ORIGIN": "o/log",
 		"EGRESS_ALLOW": "10.0.0.0/8,git.internal", "LOCAL_SOURCES": "true", "WORKERS": "3", "SCHEDULE_EVERY": "2m", "PUBLISH_EVERY": "3m",
-		"WITNESSES": "a,b", "MAX_OBJECT": "2000000", "MAX_PACK": "3000000", "CHECK_MEMORY": "200000000"}
+		"WITNESSES": "a,b", "MAX_OBJECT": "2000000", "MAX_PACK": "3000000", "RESTIC_QUOTA": "4000000", "CHECK_MEMORY": "200000000"}
 	asked := map[string]bool{}
 	c, err := config.Load("", func(k string) string { asked[k] = true; return values[strings.TrimPrefix(k, "HOLDFAST_")] })
 	if err != nil {
@@ -87,7 +87,7 @@ func TestEnvironmentSetsEveryKey(t *testing.T) {
 	}
 	want := config.Config{Data: "/d", Database: "postgres://u@h/d", DatabasePasswordFile: "/p", Listen: "127.0.0.1:9", Origin: "o/log",
 		EgressAllow: []string{"10.0.0.0/8", "git.internal"}, LocalSources: true, Workers: 3, ScheduleEvery: config.Duration(2 * time.Minute),
-		PublishEvery: config.Duration(3 * time.Minute), Witnesses: []string{"a", "b"}, MaxObject: 2000000, MaxPack: 3000000, CheckMemory: 200000000}
+		PublishEvery: config.Duration(3 * time.Minute), Witnesses: []string{"a", "b"}, MaxObject: 2000000, MaxPack: 3000000, ResticQuota: 4000000, CheckMemory: 200000000}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("got  %+v\nwant %+v", c, want)
 	}

@@ -6,6 +6,7 @@ import (
 	"holdfast/evidence"
 	"holdfast/internal/arrangement"
 	"holdfast/internal/escrow"
+	"holdfast/internal/intake/restic"
 	"holdfast/internal/keyring"
 	"holdfast/internal/release"
 	"holdfast/internal/store"
@@ -18,6 +19,7 @@ var (
 	_ keyring.Tx     = (*store.Tx)(nil)
 	_ vault.Tx       = (*store.Tx)(nil)
 	_ release.Tx     = (*store.Tx)(nil)
+	_ restic.Tx      = (*store.Tx)(nil)
 )
 
 // database shows the store to an engine as the interface T it declared.

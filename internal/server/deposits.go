@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"log/slog"
 	"time"
 
 	"holdfast/evidence"
@@ -18,6 +19,7 @@ type deposits struct {
 	db    *store.DB
 	queue store.Queue
 	now   func() time.Time
+	log   *slog.Logger
 }
 
 // Base implements api.Deposits.
@@ -27,6 +29,32 @@ func (d *deposits) Base(ctx context.Context, actor escrow.Actor, arrangement, mo
 		err = escrow.MayDeposit(actor, b.Module.Module)
 	}
 	return b, err
+}
+
+// Accept implements api.Deposits. With the password of a restic repository a
+// chain begins that needs all of the repository again.
+func (d *deposits) Accept(ctx context.Context, actor escrow.Actor, arrangement, module string, s escrow.Submission) (escrow.Deposit, error) {
+	out, err := d.Vault.Accept(ctx, actor, arrangement, module, s)
+	if err != nil {
+		return out, err
+	}
+	_, err = d.db.Update(ctx, func(tx *store.Tx) ([]escrow.Act, error) {
+		m, err := tx.Module(ctx, arrangement, module)
+		if err != nil || m.Source.Mode != escrow.Restic {
+			return nil, err
+		}
+		if n, err := tx.ResticSnapshotsWaiting(ctx, arrangement, module, out.Number); err != nil || n == 0 {
+			return nil, err
+		}
+		const reason = "the repository's password is deposited anew"
+		return []escrow.Act{{Kind: "sync.requested", Actor: "server", Arrangement: arrangement, Subject: module, Data: map[string]string{"reason": reason}}},
+			tx.EnqueueSync(ctx, d.queue, arrangement, module, reason)
+	})
+	if err != nil {
+		// The deposit stands; the next snapshot asks for the same.
+		d.log.WarnContext(ctx, "restic: no deposit of the repository was asked for", "module", module, "error", err)
+	}
+	return out, nil
 }
 
 // depositBase reads what the next deposit builds on, at one moment.
@@ -123,7 +151,7 @@ func requestSync(ctx context.Context, db *store.DB, queue store.Queue, actor, ar
 		if err != nil {
 			return nil, err
 		}
-		if m.Kind != escrow.Repository || m.Source.Mode != escrow.Pull {
+		if m.Source.Mode != escrow.Restic && (m.Kind != escrow.Repository || m.Source.Mode != escrow.Pull) {
 			return nil, escrow.Errorf(escrow.Conflict, "module %s is not pulled by the server", module).
 				WithHint("its depositor runs 'holdfast deposit git', or set its source first with 'holdfast module set'")
 		}

@@ -98,6 +98,9 @@ func (d *depositor) base(ctx context.Context) (escrow.DepositBase, error) {
 		return base, err
 	}
 	base.Latest = escrow.Deposit{Number: m.Number, Epoch: m.Epoch, Digest: b.Latest.Digest}
+	if m.State == "" {
+		return base, nil
+	}
 	base.State = escrow.SourceState{State: m.State, Deposit: m.Number, Chain: m.Chain}
 	return base, d.fetchState(ctx, m.State)
 }

@@ -22,6 +22,7 @@ import (
 	"holdfast/internal/blob/file"
 	"holdfast/internal/config"
 	"holdfast/internal/escrow"
+	"holdfast/internal/intake/restic"
 	"holdfast/internal/keyring"
 	"holdfast/internal/ledger"
 	"holdfast/internal/release"
@@ -44,6 +45,9 @@ type Options struct {
 	// Lease is how long a process on the same PostgreSQL may be silent before
 	// its syncs are taken for dead; 0 for the default of package job.
 	Lease time.Duration
+	// ResticFiles bounds the files of one deposit of a restic repository; 0
+	// for the default.
+	ResticFiles int
 }
 
 func (o Options) orDefault() Options {
@@ -143,17 +147,22 @@ func (s *Server) openState(ctx context.Context) error {
 }
 
 func openStore(ctx context.Context, c config.Config, k *Keys, o Options) (*store.DB, error) {
+	sc, err := storeConfig(c, k, o)
+	if err != nil {
+		return nil, err
+	}
+	return store.Open(ctx, sc)
+}
+
+func storeConfig(c config.Config, k *Keys, o Options) (store.Config, error) {
 	sc := store.Config{Signer: k.Ledger, Now: o.Now, Rand: o.Random}
 	if c.Database == "" {
 		sc.Path = c.SQLitePath()
-	} else {
-		url, err := c.DatabaseURL()
-		if err != nil {
-			return nil, err
-		}
-		sc.URL = url
+		return sc, nil
 	}
-	return store.Open(ctx, sc)
+	url, err := c.DatabaseURL()
+	sc.URL = url
+	return sc, err
 }
 
 // buildHTTP connects the engines and returns what answers requests.
@@ -165,6 +174,7 @@ func (s *Server) buildHTTP() http.Handler {
 	s.syncs.vault = v
 	s.keeper = retention.New(database[retention.Tx]{s.db}, terms{}, s.blobs, s.keys.Signer, o.Now, o.Random)
 	releases := release.New(database[release.Tx]{s.db}, terms{}, o.Now, o.Random)
+	repositories := s.resticRepositories()
 	mux := http.NewServeMux()
 	api.Register(mux, api.Services{
 		Authenticate: s.tokens.authenticate,
@@ -173,8 +183,9 @@ func (s *Server) buildHTTP() http.Handler {
 		Tokens:       s.tokens,
 		Arrangements: s.registry,
 		Keys:         keyring.New(database[keyring.Tx]{s.db}, terms{}, o.Now),
-		Deposits:     &deposits{Vault: v, db: s.db, queue: s.syncs.queue, now: o.Now},
+		Deposits:     &deposits{Vault: v, db: s.db, queue: s.syncs.queue, now: o.Now, log: o.Log},
 		Objects:      &objects{blobs: s.blobs, db: s.db, releases: releases, limit: s.config.MaxObject},
+		Restic:       resticStatus{repositories, s.syncs},
 		Cases:        releases,
 		Retention:    keeper{s.keeper},
 		Ledger:       &proofs{db: s.db, log: s.db.Ledger(), policy: s.policy, keys: client.ServerKeys{Ledger: s.keys.LedgerKey, Signing: s.keys.SigningLine}},
@@ -185,6 +196,7 @@ func (s *Server) buildHTTP() http.Handler {
 	mux.Handle("/ledger/", http.StripPrefix("/ledger", ledger.Handler(s.db.Ledger(), func(r *http.Request, err error) {
 		o.Log.ErrorContext(r.Context(), "ledger", "path", r.URL.Path, "error", err)
 	})))
+	mux.Handle(restic.Prefix, s.resticHandler(repositories))
 	mux.Handle("POST /hooks/{arrangement}/{module}", &hooks{syncs: s.syncs, db: s.db, now: o.Now, log: o.Log})
 	s.health.register(mux)
 	return web.Wrap(mux, o.Log, o.Now, web.DefaultPace(), s.metrics.served)

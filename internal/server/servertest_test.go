@@ -178,6 +178,7 @@ func agreementText(t testing.TB) []byte {
 	for _, id := range repositories() {
 		fmt.Fprintf(&more, "  - repository: {id: %s, url: \"https://git.example/%s.git\", compartment: materials}\n", id, id)
 	}
+	more.WriteString("  - data: {id: backup, via: restic, compartment: materials}\n")
 	text := strings.Replace(string(source), after, more.String()+after, 1)
 	if text == string(source) {
 		t.Fatal("the demo agreement has no place for more repositories")

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,7 +34,9 @@ type syncs struct {
 	guard  *egress.Guard
 	queue  *job.Runner
 	now    func() time.Time
-	log    *slog.Logger
+	// resticFiles bounds the files of one deposit of a restic repository.
+	resticFiles int
+	log         *slog.Logger
 
 	metrics *metrics
 }
@@ -45,7 +48,7 @@ func (s *Server) buildSyncs() error {
 	if err != nil {
 		return err
 	}
-	y := &syncs{config: s.config, db: s.db, blobs: s.blobs, keys: s.keys, guard: egress.New(egress.Options{Allow: allowed}), now: s.options.Now, log: s.options.Log, metrics: s.metrics}
+	y := &syncs{config: s.config, db: s.db, blobs: s.blobs, keys: s.keys, guard: egress.New(egress.Options{Allow: allowed}), now: s.options.Now, log: s.options.Log, metrics: s.metrics, resticFiles: cmp.Or(s.options.ResticFiles, resticFilesAtOnce)}
 	db, driver := s.db.Jobs()
 	y.queue, err = job.New(job.Config{DB: db, Driver: driver, Syncer: y, Now: s.options.Now, Log: s.options.Log,
 		Exclusive: s.db.Engine() == store.SQLite, QueueOnly: !s.config.Role.Works(), Workers: s.config.Workers, Every: time.Duration(s.config.ScheduleEvery), Lease: s.options.Lease})
@@ -109,6 +112,26 @@ func (y *syncs) Sync(ctx context.Context, arrangement, module, reason string) er
 func serverActor() escrow.Actor { return escrow.Actor{Party: "server", Role: escrow.Administrator} }
 
 func (y *syncs) deposit(ctx context.Context, arrangement, module string) (*escrow.Deposit, error) {
+	m, err := y.module(ctx, arrangement, module)
+	switch {
+	case err != nil:
+		return nil, err
+	case m.Source.Mode == escrow.Restic:
+		return y.restic(ctx, arrangement, module)
+	}
+	return y.git(ctx, arrangement, module)
+}
+
+func (y *syncs) module(ctx context.Context, arrangement, module string) (escrow.Module, error) {
+	var m escrow.Module
+	err := y.db.View(ctx, func(tx *store.Tx) (err error) {
+		m, err = tx.Module(ctx, arrangement, module)
+		return err
+	})
+	return m, err
+}
+
+func (y *syncs) git(ctx context.Context, arrangement, module string) (*escrow.Deposit, error) {
 	base, err := depositBase(ctx, y.db, y.now(), arrangement, module)
 	if err != nil {
 		return nil, err

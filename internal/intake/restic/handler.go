@@ -31,6 +31,9 @@ type Handler struct {
 	Log     *slog.Logger
 }
 
+// maxUnread is how much of a refused body is read so that its sender sees why.
+const maxUnread = 64 << 20
+
 // mediaTypeV2 is the media type of listings with sizes.
 const mediaTypeV2 = "application/vnd.x.restic.rest.v2"
 
@@ -95,6 +98,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if err := h.serve(w, r, m, actor, t); err != nil {
+		// A sender that is still at it would see a broken connection instead
+		// of the answer, and try again and again.
+		_, _ = io.Copy(io.Discard, io.LimitReader(r.Body, maxUnread))
 		h.refuse(w, r, err)
 	}
 }

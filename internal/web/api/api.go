@@ -29,6 +29,7 @@ type Services struct {
 	Keys         Keys
 	Deposits     Deposits
 	Objects      Objects
+	Restic       Restic
 	Cases        Cases
 	Retention    Retention
 	Ledger       Ledger
@@ -75,7 +76,7 @@ func (a *api) seesCase(ctx context.Context, actor escrow.Actor, in *CasePath) er
 type api struct {
 	Services
 	huma     huma.API
-	refusals *refusals
+	refusals *Refusals
 }
 
 // bodyLimit bounds every JSON body that has no limit of its own.
@@ -91,12 +92,13 @@ func Register(mux *http.ServeMux, s Services) *huma.OpenAPI {
 	config.CreateHooks = nil // no $schema links in answers
 	config.Transformers = []huma.Transformer{problemOf}
 	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"bearer": {Type: "http", Scheme: "bearer"}}
-	a := &api{Services: s, huma: humago.New(mux, config), refusals: newRefusals(s.Now)}
+	a := &api{Services: s, huma: humago.New(mux, config), refusals: NewRefusals(s.Now)}
 	a.huma.UseMiddleware(a.authorise)
 	a.arrangements()
 	a.keys()
 	a.deposits()
 	a.objects()
+	a.restic()
 	a.cases()
 	a.retention()
 	a.tokens()

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -15,7 +16,8 @@ const (
 	refusalsWindow   = time.Minute
 )
 
-type refusals struct {
+// Refusals bounds how many refused attempts of one token are recorded.
+type Refusals struct {
 	now func() time.Time
 
 	mu    sync.Mutex
@@ -28,13 +30,14 @@ type refused struct {
 	omitted int // not recorded, and not told yet
 }
 
-func newRefusals(now func() time.Time) *refusals {
-	return &refusals{now: now, token: map[string]*refused{}}
+// NewRefusals returns an empty one.
+func NewRefusals(now func() time.Time) *Refusals {
+	return &Refusals{now: now, token: map[string]*refused{}}
 }
 
 // next reports whether a refusal of the token is to be recorded, and how many
 // were left out before it.
-func (r *refusals) next(token string) (record bool, omitted int) {
+func (r *Refusals) next(token string) (record bool, omitted int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := r.now()
@@ -58,17 +61,26 @@ func (r *refusals) next(token string) (record bool, omitted int) {
 // recordRefusal puts a refused attempt into the ledger and returns the error
 // to answer with: what cannot be recorded is not answered as if it had been.
 func (a *api) recordRefusal(ctx context.Context, actor escrow.Actor, action escrow.Action, refusal error) error {
-	record, omitted := a.refusals.next(actor.Token)
-	if !record {
-		a.Log.WarnContext(ctx, "refusal not recorded, there were many", "token", actor.Token, "actor", actor.String(), "action", string(action))
-		return refusal
-	}
-	data := map[string]any{"action": string(action), "token": actor.Token}
-	if omitted > 0 {
-		data["refusals_not_recorded_before"] = omitted
-	}
-	if err := a.Recorder.Record(ctx, escrow.Act{Kind: "attempt.refused", Actor: actor.String(), Arrangement: actor.Arrangement, Data: data}); err != nil {
+	if err := a.refusals.Record(ctx, a.Recorder, a.Log, actor, string(action), nil); err != nil {
 		return err
 	}
 	return refusal
+}
+
+// Record puts a refused attempt into the ledger, unless there were many. data
+// is added to what is recorded of it.
+func (r *Refusals) Record(ctx context.Context, recorder Recorder, log *slog.Logger, actor escrow.Actor, action string, data map[string]any) error {
+	record, omitted := r.next(actor.Token)
+	if !record {
+		log.WarnContext(ctx, "refusal not recorded, there were many", "token", actor.Token, "actor", actor.String(), "action", action)
+		return nil
+	}
+	if data == nil {
+		data = map[string]any{}
+	}
+	data["action"], data["token"] = action, actor.Token
+	if omitted > 0 {
+		data["refusals_not_recorded_before"] = omitted
+	}
+	return recorder.Record(ctx, escrow.Act{Kind: "attempt.refused", Actor: actor.String(), Arrangement: actor.Arrangement, Data: data})
 }
