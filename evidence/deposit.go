@@ -25,6 +25,7 @@ type DepositManifest struct {
 	State        string         `json:"state,omitempty"` // object with what the maker remembers for the next deposit, sealed to itself
 	Git          *GitSummary    `json:"git,omitempty"`
 	Restic       *ResticSummary `json:"restic,omitempty"`
+	Files        *FilesSummary  `json:"files,omitempty"`
 	Completeness string         `json:"completeness"` // complete or incomplete
 	Missing      []string       `json:"missing,omitempty"`
 	Checked      Check          `json:"checked"`
@@ -36,7 +37,7 @@ type DepositManifest struct {
 type ObjectEntry struct {
 	Name  string `json:"sha256"`
 	Size  int64  `json:"size"`
-	Role  string `json:"role"`            // "git", "lfs", "report", [RoleResticPassword] or one of [ResticFilePlace]
+	Role  string `json:"role"`            // "git", "lfs", "files", "files-list", "report", [RoleResticPassword] or one of [ResticFilePlace]
 	Plain int64  `json:"plain,omitempty"` // length after decryption
 }
 
@@ -54,6 +55,20 @@ type GitSummary struct {
 	LFSHeld      int         `json:"lfs_held,omitempty"`
 	LFSMissing   int         `json:"lfs_missing,omitempty"`
 	Submodules   int         `json:"submodules,omitempty"`
+}
+
+// FilesSummary says in public what a deposit of directories contains, without
+// a name. The names, modes, times and hashes are in the sealed list.
+type FilesSummary struct {
+	Files       int   `json:"files"` // of the whole tree, as for the next three
+	Directories int   `json:"directories"`
+	Links       int   `json:"links,omitempty"`
+	Bytes       int64 `json:"bytes"`
+	NewBytes    int64 `json:"new_bytes,omitempty"` // of the stream in this deposit's packs
+	Added       int   `json:"added,omitempty"`
+	Changed     int   `json:"changed,omitempty"`
+	Removed     int   `json:"removed,omitempty"`
+	LeftOut     int   `json:"left_out,omitempty"` // could not be read
 }
 
 // RefChange is one classified change of a ref.

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"holdfast/client"
@@ -25,7 +26,9 @@ import (
 
 // depositCmd makes deposits on the depositor's own machine.
 type depositCmd struct {
-	Git depositGitCmd `cmd:"" help:"Deposit a local Git repository: sealed here, the server sees ciphertext only."`
+	Git    depositGitCmd    `cmd:"" help:"Deposit a local Git repository: sealed here, the server sees ciphertext only."`
+	Files  depositFilesCmd  `cmd:"" help:"Deposit directories: compressed and sealed here, only what changed."`
+	Restic depositResticCmd `cmd:"" help:"Let your restic write into a module, under a password that is sealed to the compartment."`
 }
 
 type depositGitCmd struct {
@@ -39,15 +42,15 @@ func (c *depositGitCmd) Run(ctx context.Context, s *streams) error {
 	if err != nil {
 		return err
 	}
-	return c.deposit(ctx, s, func(ctx context.Context, maker deposit.Maker, base escrow.DepositBase, bar *progress) (*deposit.Made, error) {
+	return c.deposit(ctx, s, func(ctx context.Context, d *depositing, maker deposit.Maker, bar *progress) (*deposit.Made, error) {
 		repository, err := known.OpenLocal(ctx, path)
 		if err != nil {
 			return nil, err
 		}
 		defer repository.Close()
-		source := base.Module.Source
-		return maker.Git(ctx, base, git.Options{
-			Source:   git.Source{Endpoint: wire.Endpoint{URL: path}, LFS: source.LFS, Exclude: exclude(s, source, c.Exclude), Rebase: base.Module.Rebase},
+		source := d.base.Module.Source
+		return maker.Git(ctx, d.base, git.Options{
+			Source:   git.Source{Endpoint: wire.Endpoint{URL: path}, LFS: source.LFS, Exclude: exclude(s, source, c.Exclude), Rebase: d.base.Module.Rebase},
 			Wire:     wire.Config{AllowLocal: true},
 			Known:    repository,
 			Progress: func(n int64) { bar.step("sealing", n) },
@@ -66,7 +69,7 @@ type depositFlags struct {
 }
 
 // makeDeposit seals what changed since the base; nil means that nothing did.
-type makeDeposit func(ctx context.Context, maker deposit.Maker, base escrow.DepositBase, bar *progress) (*deposit.Made, error)
+type makeDeposit func(ctx context.Context, d *depositing, maker deposit.Maker, bar *progress) (*deposit.Made, error)
 
 // deposit is the way of every deposit made on this machine: what an earlier
 // run left is handed in first, then make seals, then it is uploaded, and it
@@ -109,7 +112,7 @@ func (c *depositFlags) deposit(ctx context.Context, s *streams, make makeDeposit
 	}
 	bar := newProgress(s, "deposit "+c.Module)
 	maker := deposit.Maker{Objects: box, Identity: identity, Signer: signer, By: d.me.name, Checked: evidence.CheckedByDepositor, Now: time.Now}
-	made, err := make(ctx, maker, d.base, bar)
+	made, err := make(ctx, d, maker, bar)
 	bar.done()
 	switch {
 	case err != nil:
@@ -136,6 +139,9 @@ type depositing struct {
 	me     depositor
 	base   escrow.DepositBase
 	seen   *moduleMemory
+
+	mu   sync.Mutex
+	sent map[string]bool // objects that the server has taken in this run
 }
 
 // begin asks what the next deposit builds on.
@@ -358,16 +364,42 @@ func (c *depositFlags) print(s *streams, m *evidence.DepositManifest, d client.D
 }
 
 func (d *depositing) upload(ctx context.Context, name string, bar *progress) error {
+	d.mu.Lock()
+	sent := d.sent[name]
+	d.mu.Unlock()
+	if sent {
+		return nil
+	}
 	r, err := d.box.Open(ctx, name)
 	if err != nil {
 		return err
 	}
 	defer r.Close()
-	held, err := d.client.HasObject(ctx, d.c.Arrangement, d.c.Module, name, r.Size())
-	if err != nil || held {
+	return d.send(ctx, name, r, r.Size(), bar)
+}
+
+// send uploads an object that the server does not hold yet. bar may be nil.
+func (d *depositing) send(ctx context.Context, name string, r io.ReaderAt, size int64, bar *progress) error {
+	held, err := d.client.HasObject(ctx, d.c.Arrangement, d.c.Module, name, size)
+	if err != nil {
 		return err
 	}
-	return d.client.PutObject(ctx, d.c.Arrangement, d.c.Module, name, &counting{r: io.NewSectionReader(r, 0, r.Size()), total: r.Size(), bar: bar}, r.Size())
+	if !held {
+		var body io.Reader = io.NewSectionReader(r, 0, size)
+		if bar != nil {
+			body = &counting{r: body, total: size, bar: bar}
+		}
+		if err := d.client.PutObject(ctx, d.c.Arrangement, d.c.Module, name, body, size); err != nil {
+			return err
+		}
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.sent == nil {
+		d.sent = make(map[string]bool)
+	}
+	d.sent[name] = true
+	return nil
 }
 
 // counting moves a progress bar as it is read.

@@ -31,6 +31,8 @@ type openCmd struct {
 	At         int    `help:"Open the state at this deposit number instead of the latest."`
 	Bare       bool   `help:"Make bare repositories, without a working tree."`
 
+	OutsideLinks string `help:"Symbolic links that lead out of what was deposited: refuse to open, skip them, or keep them as they are." enum:"refuse,skip,keep" default:"refuse"`
+
 	LedgerKey string   `help:"Verifier key of the ledger, as pinned or published (for --from)."`
 	Contact   []string `help:"Contact cards you have from another channel, of the dealer and of who deposits: they have no other key in what is opened." type:"existingfile"`
 
@@ -43,8 +45,8 @@ type openCmd struct {
 func (openCmd) Help() string {
 	return `Verifies every signature, receipt and approval first: anybody could seal something to
 a public key. Then combines the re-encrypted shares, decrypts every deposit, rebuilds each
-repository with stock git, and compares every hash and ref with what was deposited. Nothing
-appears under --to before it is whole.
+repository with stock git, or each directory from its list, and compares every hash with what
+was deposited. Nothing appears under --to before it is whole.
 
 Exit codes: 7 below quorum, 8 wrong key, 9 damaged data, 10 missing data.`
 }
@@ -117,11 +119,13 @@ type openedModule struct {
 	Deposit  int      `json:"deposit"`
 	Deposits []int    `json:"built_from"`
 	Refs     int      `json:"refs"`
-	Digest   string   `json:"refs_digest"`
+	Digest   string   `json:"refs_digest,omitempty"`
 	Head     string   `json:"head,omitempty"`
 	LFS      int      `json:"lfs_held,omitempty"`
 	Missing  []string `json:"missing,omitempty"`
 	Notes    []string `json:"notes,omitempty"`
+
+	Files *openedFiles `json:"files,omitempty"`
 }
 
 func (c *openCmd) module(ctx context.Context, s *streams, x *export.Export, keys *keyRing, id, dir string) (openedModule, error) {
@@ -129,13 +133,21 @@ func (c *openCmd) module(ctx context.Context, s *streams, x *export.Export, keys
 	if err != nil {
 		return openedModule{}, err
 	}
+	if err := export.CanOpen(list); err != nil {
+		return openedModule{}, err
+	}
 	last := list[len(list)-1].Manifest
+	if last.Files != nil {
+		return c.files(ctx, s, keys, list, id, dir)
+	}
 	if last.Git == nil {
 		return openedModule{}, escrow.Errorf(escrow.Invalid, "deposit %d is not of a repository; this version opens repositories", last.Number)
 	}
 	var deposits []restore.Deposit
 	for _, d := range list {
-		deposits = append(deposits, keys.deposit(d.Manifest))
+		if d.Destroyed() == nil {
+			deposits = append(deposits, keys.deposit(d.Manifest))
+		}
 	}
 	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
 		return openedModule{}, escrow.Wrap(err, escrow.Invalid, "%s", dir)
@@ -185,24 +197,30 @@ func (k *keyRing) deposit(m *evidence.DepositManifest) restore.Deposit {
 // open decrypts one object and compares every sealed byte with the name in
 // the manifest on the way.
 func (k *keyRing) open(m *evidence.DepositManifest, o evidence.ObjectEntry) (io.ReadCloser, error) {
-	epoch, err := k.x.Epoch(m.Compartment, m.Epoch)
-	if err != nil {
-		return nil, err
-	}
-	identity, err := k.identity(epoch.Manifest)
-	if err != nil {
-		return nil, err
-	}
-	f, err := k.x.OpenObject(o)
+	f, opts, identity, err := k.sealed(m, o)
 	if err != nil {
 		return nil, err
 	}
 	sum := sha256.New()
-	plain, err := seal.Open(io.TeeReader(f, sum), seal.OpenOptions{Name: "object " + o.Name, Size: o.Size, SealedTo: epoch.Manifest.SealTo()}, identity)
+	plain, err := seal.Open(io.TeeReader(f, sum), opts, identity)
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	return &checkedReader{plain: plain, file: f, sum: func() string { return hex.EncodeToString(sum.Sum(nil)) }, name: o.Name}, nil
+}
+
+// sealed opens the file of an object and finds the identity for it.
+func (k *keyRing) sealed(m *evidence.DepositManifest, o evidence.ObjectEntry) (*os.File, seal.OpenOptions, *age.HybridIdentity, error) {
+	epoch, err := k.x.Epoch(m.Compartment, m.Epoch)
+	if err != nil {
+		return nil, seal.OpenOptions{}, nil, err
+	}
+	identity, err := k.identity(epoch.Manifest)
+	if err != nil {
+		return nil, seal.OpenOptions{}, nil, err
+	}
+	f, err := k.x.OpenObject(o)
+	return f, seal.OpenOptions{Name: "object " + o.Name, Size: o.Size, SealedTo: epoch.Manifest.SealTo()}, identity, err
 }
 
 type checkedReader struct {
@@ -302,6 +320,10 @@ func (c *openCmd) report(s *streams, opened []openedModule, verified *export.Rep
 	printTrusted(s, verified.Trusted)
 	for _, o := range opened {
 		fmt.Fprintf(s.out, "opened    %s\n", o.Module)
+		if o.Files != nil {
+			o.printFiles(s)
+			continue
+		}
 		fmt.Fprintf(s.out, "  deposit %d, built from %s\n", o.Deposit, numbers(o.Deposits))
 		fmt.Fprintf(s.out, "  refs    %d, equal to the deposit (%s)\n", o.Refs, o.Digest[:16])
 		if o.Head != "" {
