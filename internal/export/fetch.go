@@ -198,7 +198,11 @@ func (f *fetcher) deposits() error {
 		if err := errors.Join(f.writeSigned(filepath.Join(dir, manifestFile), d.Manifest), f.write(filepath.Join(dir, receiptFile), receipt)); err != nil {
 			return err
 		}
-		f.open = append(f.open, OpenDeposit{Manifest: m, Signed: d.Manifest, Receipt: receipt})
+		gone, err := f.certificate(d)
+		if err != nil {
+			return err
+		}
+		f.open = append(f.open, OpenDeposit{Manifest: m, Signed: d.Manifest, Receipt: receipt, certificate: gone})
 		f.addModule(m)
 		compartments[m.Compartment] = true
 	}
@@ -361,11 +365,17 @@ func (f *fetcher) verify() error {
 func (f *fetcher) objects() error {
 	var total, done int64
 	for _, d := range f.open {
+		if d.certificate != nil {
+			continue
+		}
 		for _, o := range d.Manifest.Objects {
 			total += o.Size
 		}
 	}
 	for _, d := range f.open {
+		if d.certificate != nil {
+			continue
+		}
 		for _, o := range d.Manifest.Objects {
 			if err := f.object(o); err != nil {
 				return err

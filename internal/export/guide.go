@@ -10,8 +10,18 @@ import (
 // recipe tells how to rebuild one repository with stock tools.
 func recipe(language, module string, deposits []OpenDeposit) (string, error) {
 	var list []restore.RecipeDeposit
+	var own []OpenDeposit
 	for _, d := range deposits {
-		if d.Manifest.Module != module {
+		if d.Manifest.Module == module {
+			own = append(own, d)
+		}
+	}
+	own = opening(own)
+	if len(own) == 0 {
+		return "", nil // nothing of it can be opened any more
+	}
+	for _, d := range own {
+		if d.certificate != nil {
 			continue
 		}
 		r := restore.RecipeDeposit{Number: d.Manifest.Number, Kind: escrow.DepositKind(d.Manifest.Kind)}

@@ -108,6 +108,9 @@ type OpenDeposit struct {
 	Manifest *evidence.DepositManifest
 	Signed   client.Signed
 	Receipt  []byte // nil when the export has none
+
+	certificate *evidence.Certificate // of its destruction, nil while its objects are held
+	certified   client.Signed
 }
 
 // OpenApproval is an approval of an export's case. Whether it is one at all
@@ -222,7 +225,11 @@ func (x *Export) openDeposits() error {
 			if err != nil && escrow.CodeOf(err) != escrow.Missing {
 				return err
 			}
-			x.Deposits = append(x.Deposits, OpenDeposit{d, signed, receipt})
+			open := OpenDeposit{Manifest: d, Signed: signed, Receipt: receipt}
+			if err := x.openDestroyed(&open, dir); err != nil {
+				return err
+			}
+			x.Deposits = append(x.Deposits, open)
 		}
 	}
 	return nil

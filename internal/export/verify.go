@@ -22,6 +22,7 @@ type Report struct {
 	Entries    int64     `json:"ledger_entries"`
 	Opened     int64     `json:"entries_opened"`
 	Deposits   int       `json:"deposits"`
+	Destroyed  int       `json:"destroyed,omitempty"` // of the deposits: their objects are gone, with certificates
 	Receipts   int       `json:"receipts"`
 	Objects    int       `json:"objects"`
 	Bytes      int64     `json:"bytes"`
@@ -77,7 +78,7 @@ func (x *Export) Verify(ctx context.Context, c Checks) (*Report, error) {
 			v.held = append(v.held, d)
 		}
 	}
-	for _, step := range []func() error{v.parseReceipts, v.ledger, v.agreement, v.keys, v.deposits, v.complete, v.approvals, v.copies, v.trust} {
+	for _, step := range []func() error{v.parseReceipts, v.ledger, v.agreement, v.keys, v.deposits, v.destroyed, v.complete, v.approvals, v.copies, v.trust} {
 		if err := step(); err != nil {
 			return v.report, err
 		}
@@ -442,11 +443,17 @@ func (v *verifier) trust() error {
 func (v *verifier) objects(ctx context.Context) error {
 	var total, done int64
 	for _, d := range v.held {
+		if d.certificate != nil {
+			continue
+		}
 		for _, o := range d.Manifest.Objects {
 			total += o.Size
 		}
 	}
 	for _, d := range v.held {
+		if d.certificate != nil {
+			continue
+		}
 		for _, o := range d.Manifest.Objects {
 			if err := ctx.Err(); err != nil {
 				return err
