@@ -432,14 +432,14 @@ func boolInt(b bool) int {
 // one.
 func (s *Store) place(ctx context.Context, l *location, o Object, r io.Reader) error {
 	seeker, again := r.(io.Seeker)
-	err := l.put(ctx, s.o.Now, o, blob.Exactly(ctx, r, o.Name, o.Size), false)
+	err := l.put(ctx, s.o.Now, o, r, false)
 	if escrow.CodeOf(err) != escrow.Damaged || !again {
 		return err
 	}
 	if _, err := seeker.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
-	if err := l.put(ctx, s.o.Now, o, blob.Exactly(ctx, r, o.Name, o.Size), true); err != nil {
+	if err := l.put(ctx, s.o.Now, o, r, true); err != nil {
 		return err
 	}
 	s.found(ctx, Finding{Object: o.Name, Location: l.ID, State: Damaged, Reason: Reason(err), Healed: true})
