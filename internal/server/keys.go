@@ -37,12 +37,16 @@ const (
 	signingFile   = "server.sign"
 )
 
+func keyFiles() []string {
+	return []string{ledgerKeyFile, ledgerPubFile, identityFile, signingFile}
+}
+
 // loadKeys reads the keys of an installation, or makes them when it is new and
-// create allows it; fresh says which. A directory with some of the files is refused: a ledger
-// that goes on with another key would be a second ledger.
+// create allows it; fresh says which. A directory with some of the files is
+// refused: a ledger that goes on with another key would be a second ledger.
 func loadKeys(dir, origin string, random io.Reader, create bool) (k *Keys, fresh bool, err error) {
 	var missing []string
-	names := []string{ledgerKeyFile, ledgerPubFile, identityFile, signingFile}
+	names := keyFiles()
 	for _, name := range names {
 		if _, err := os.Stat(filepath.Join(dir, name)); errors.Is(err, fs.ErrNotExist) {
 			missing = append(missing, name)
@@ -171,7 +175,7 @@ func readKeys(dir, origin string) (*Keys, error) {
 		return strings.TrimSpace(string(data)), nil
 	}
 	var texts [4]string
-	for i, name := range []string{ledgerKeyFile, ledgerPubFile, identityFile, signingFile} {
+	for i, name := range keyFiles() {
 		var err error
 		if texts[i], err = read(name); err != nil {
 			return nil, err

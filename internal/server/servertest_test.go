@@ -72,19 +72,20 @@ func (p *person) contact(t testing.TB) evidence.Contact {
 // installation is a running server with the demo agreement, its people, and
 // what they use to talk to it.
 type installation struct {
-	t          testing.TB
-	dir        string
-	config     config.Config
-	options    server.Options // its log is set by start
-	log        *lockedBuffer
-	server     *server.Server
-	url        string
-	stop       func()
-	people     map[string]*person // by party
-	digest     string             // of the agreement
-	admin      *client.Client
-	transport  http.RoundTripper           // of every client, nil for the default
-	identities map[int]*age.HybridIdentity // combined release identities of materials, by epoch
+	t           testing.TB
+	dir         string
+	config      config.Config
+	options     server.Options // its log is set by start
+	log         *lockedBuffer
+	server      *server.Server
+	url         string
+	stop        func()
+	people      map[string]*person // by party
+	digest      string             // of the agreement
+	admin       *client.Client
+	transport   http.RoundTripper           // of every client, nil for the default
+	tokenBefore string                      // issued just before a backup
+	identities  map[int]*age.HybridIdentity // combined release identities of materials, by epoch
 }
 
 const arrangementID = "demo"

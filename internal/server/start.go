@@ -27,7 +27,10 @@ const (
 // and ties the two together at the first start.
 func (s *Server) sameLedger(ctx context.Context) error {
 	tied, err := sameInstallation(ctx, s.config, s.keys, s.db)
-	if err != nil || tied {
+	if err == nil && tied {
+		return s.recordRestored(ctx)
+	}
+	if err != nil {
 		return err
 	}
 	if s.config.Role.Shares() {

@@ -242,7 +242,10 @@ func FuzzLoad(f *testing.F) {
 func TestRetired(t *testing.T) {
 	storetest.Engines(t, func(t *testing.T, open func(testing.TB) *storetest.Database) {
 		d := open(t)
-		if err := d.Retire(t.Context(), storetest.Now(), "postgres://db/new"); err != nil {
+		if err := d.Retire(t.Context(), storetest.Now(), "postgres://db/new", 1); escrow.CodeOf(err) != escrow.Conflict {
+			t.Errorf("a database that was written to: %v", err)
+		}
+		if err := d.Retire(t.Context(), storetest.Now(), "postgres://db/new", 0); err != nil {
 			t.Fatal(err)
 		}
 		_, err := store.Open(t.Context(), d.Config)

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
@@ -104,7 +105,7 @@ func (db *DB) openPostgres(ctx context.Context, c Config) error {
 		return escrow.Errorf(escrow.Invalid, "the database URL cannot be read").
 			WithHint("write it like postgres://user@host:5432/name?sslmode=require")
 	}
-	config.RuntimeParams["application_name"] = "holdfast"
+	config.RuntimeParams["application_name"] = cmp.Or(c.Name, "holdfast")
 	pool := stdlib.OpenDB(*config)
 	pool.SetMaxOpenConns(max(c.Connections, 3)) // migrating takes two at once
 	pool.SetMaxIdleConns(c.Connections)

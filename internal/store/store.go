@@ -51,6 +51,10 @@ type Config struct {
 	Now    func() time.Time // for acts without a time
 	Rand   io.Reader        // for the salts of ledger entries
 
+	// Name is shown of this process's connections to PostgreSQL; "" for
+	// "holdfast". It begins with that word.
+	Name string
+
 	readOnly bool // see [OpenReader]
 }
 
