@@ -15,6 +15,7 @@ type ResticRepository struct {
 	Waiting      int        `json:"waiting" doc:"snapshots that are not in a deposit yet"`
 	LastSnapshot *time.Time `json:"last_snapshot,omitempty" doc:"when it arrived, by the server's clock"`
 	Refuses      string     `json:"refuses,omitempty" doc:"why nothing is taken in now"`
+	RefusesHint  string     `json:"refuses_hint,omitempty" doc:"what to do about it"`
 }
 
 // ResticQuota bounds a repository.

@@ -137,6 +137,9 @@ func (r *room) install(agreement string) error {
 	}
 	// Without a schedule: the source it names is on no machine that a test may ask.
 	text = bytes.Replace(text, []byte("      every: 1h\n"), nil, 1)
+	// And with one module of each other way in which deposits come.
+	const after = "  - dossier: {id: dossier"
+	text = bytes.Replace(text, []byte(after), []byte("  - data: {id: db, via: restic, compartment: materials}\n  - images: {id: images, compartment: materials}\n"+after), 1)
 	admin, err := os.ReadFile(r.path("server", "admin.token"))
 	if err != nil {
 		return err

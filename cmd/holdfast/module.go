@@ -19,6 +19,7 @@ import (
 type moduleCmd struct {
 	List   moduleListCmd   `cmd:"" help:"List the modules and where each stands."`
 	Set    moduleSetCmd    `cmd:"" help:"Set where a module's material comes from."`
+	Restic moduleResticCmd `cmd:"" help:"Show the restic repository of a module, or bound it."`
 	Secret moduleSecretCmd `cmd:"" help:"Set a source secret; it is sealed at once and never shown."`
 }
 

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"filippo.io/age"
@@ -125,6 +126,9 @@ type openedModule struct {
 	Missing  []string `json:"missing,omitempty"`
 	Notes    []string `json:"notes,omitempty"`
 
+	Restic *openedRestic `json:"restic,omitempty"`
+	failed bool          // something that was tried did not go well, as the notes say
+
 	Files *openedFiles `json:"files,omitempty"`
 }
 
@@ -135,6 +139,9 @@ func (c *openCmd) module(ctx context.Context, s *streams, x *export.Export, keys
 	}
 	if err := export.CanOpen(list); err != nil {
 		return openedModule{}, err
+	}
+	if isRestic(list) {
+		return c.restic(ctx, s, x, keys, list, id, dir)
 	}
 	last := list[len(list)-1].Manifest
 	if last.Files != nil {
@@ -307,11 +314,15 @@ func (k *keyRing) combine(m *evidence.KeyManifest) (*age.HybridIdentity, error) 
 }
 
 func (c *openCmd) report(s *streams, opened []openedModule, verified *export.Report, findings []string) error {
+	var failed error
+	if slices.ContainsFunc(opened, func(o openedModule) bool { return o.failed }) {
+		failed = errFindings
+	}
 	if s.json {
 		for _, f := range findings {
 			fmt.Fprintf(s.err, "note: %s\n", f)
 		}
-		return s.printJSON(opened)
+		return errors.Join(s.printJSON(opened), failed)
 	}
 	fmt.Fprintf(s.out, "verified  %d signatures, %d receipts, %d ledger entries\n", verified.Signatures, verified.Receipts, verified.Entries)
 	for _, f := range findings {
@@ -325,7 +336,11 @@ func (c *openCmd) report(s *streams, opened []openedModule, verified *export.Rep
 			continue
 		}
 		fmt.Fprintf(s.out, "  deposit %d, built from %s\n", o.Deposit, numbers(o.Deposits))
-		fmt.Fprintf(s.out, "  refs    %d, equal to the deposit (%s)\n", o.Refs, o.Digest[:16])
+		if o.Restic != nil {
+			o.printRestic(s)
+		} else {
+			fmt.Fprintf(s.out, "  refs    %d, equal to the deposit (%s)\n", o.Refs, o.Digest[:16])
+		}
 		if o.Head != "" {
 			fmt.Fprintf(s.out, "  HEAD    %s\n", o.Head)
 		}
@@ -340,7 +355,7 @@ func (c *openCmd) report(s *streams, opened []openedModule, verified *export.Rep
 		}
 		fmt.Fprintf(s.out, "  in      %s\n", o.Dir)
 	}
-	return nil
+	return failed
 }
 
 func numbers(list []int) string {

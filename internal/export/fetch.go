@@ -230,8 +230,11 @@ func (f *fetcher) later(receipt []byte) (bool, error) {
 
 func (f *fetcher) addModule(m *evidence.DepositManifest) {
 	kind := "other"
-	if m.Git != nil {
+	switch {
+	case m.Git != nil:
 		kind = string(escrow.Repository)
+	case m.Restic != nil, m.Objects[0].Role == evidence.RoleResticPassword:
+		kind = kindRestic
 	}
 	last := len(f.index.Modules) - 1
 	if last >= 0 && f.index.Modules[last].ID == m.Module {
@@ -491,6 +494,9 @@ func (f *fetcher) guideText(language string) (string, error) {
 		}
 	}
 	for _, m := range f.index.Modules {
+		if m.Kind == kindRestic {
+			b.WriteString(resticRecipe(language, m.ID, f.open))
+		}
 		if m.Kind != string(escrow.Repository) {
 			continue
 		}

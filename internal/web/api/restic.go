@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"time"
 
@@ -33,6 +34,9 @@ func (a *api) restic() {
 		out := client.ResticRepository{Files: s.Usage.Files, Bytes: s.Usage.Bytes, Quota: s.Usage.Quota, Snapshots: s.Snapshots, Waiting: s.Waiting, LastSnapshot: timePtr(s.LastSnapshot)}
 		if s.Ready != nil {
 			out.Refuses = s.Ready.Error()
+			if e, ok := errors.AsType[*escrow.Error](s.Ready); ok {
+				out.Refuses, out.RefusesHint = e.Message, e.Hint
+			}
 		}
 		return answer(out), nil
 	}
