@@ -81,6 +81,25 @@ type Config struct {
 	// checkpoints are taken and shown.
 	Witnesses []string `yaml:"witnesses"`
 
+	// Locations are where sealed objects are kept. Empty: one directory inside
+	// Data. See docs/locations.md.
+	Locations []Location `yaml:"locations"`
+
+	// WriteQuorum is how many locations must have an object before anybody is
+	// told that it is stored. 0: two, or one where there is only one.
+	WriteQuorum int `yaml:"write_quorum"`
+
+	// ScrubPeriod is the time in which every object at every location is read
+	// and compared with its name.
+	ScrubPeriod Duration `yaml:"scrub_period"`
+
+	// CollectAfter is how long an object is kept that nothing refers to.
+	CollectAfter Duration `yaml:"collect_after"`
+
+	// UploadQuota bounds the bytes that a party has uploaded and no deposit
+	// uses yet; 0 for none.
+	UploadQuota int64 `yaml:"upload_quota"`
+
 	// MaxObject bounds one uploaded object, in bytes.
 	MaxObject int64 `yaml:"max_object"`
 
@@ -122,6 +141,9 @@ func Default() Config {
 		Workers:       2,
 		ScheduleEvery: Duration(30 * time.Second),
 		PublishEvery:  Duration(time.Minute),
+		ScrubPeriod:   Duration(14 * 24 * time.Hour),
+		CollectAfter:  Duration(7 * 24 * time.Hour),
+		UploadQuota:   1 << 40,
 		MaxObject:     64 << 30,
 		ResticQuota:   1 << 40,
 		MaxPack:       64 << 30,
@@ -157,7 +179,7 @@ func Load(path string, getenv func(string) string) (Config, error) {
 }
 
 // fromEnvironment lays HOLDFAST_ and the upper-case key over what the file
-// says; lists are separated by commas.
+// says; lists are separated by commas, and locations are YAML.
 func (c *Config) fromEnvironment(getenv func(string) string) error {
 	for _, v := range []struct {
 		name string
@@ -177,6 +199,14 @@ func (c *Config) fromEnvironment(getenv func(string) string) error {
 		{"SCHEDULE_EVERY", func(text string) error { return c.ScheduleEvery.UnmarshalText([]byte(text)) }},
 		{"PUBLISH_EVERY", func(text string) error { return c.PublishEvery.UnmarshalText([]byte(text)) }},
 		{"WITNESSES", list(&c.Witnesses)},
+		{"LOCATIONS", func(text string) error {
+			c.Locations = nil
+			return yaml.NewDecoder(strings.NewReader(text), yaml.DisallowUnknownField()).Decode(&c.Locations)
+		}},
+		{"WRITE_QUORUM", integer(&c.WriteQuorum)},
+		{"SCRUB_PERIOD", func(text string) error { return c.ScrubPeriod.UnmarshalText([]byte(text)) }},
+		{"COLLECT_AFTER", func(text string) error { return c.CollectAfter.UnmarshalText([]byte(text)) }},
+		{"UPLOAD_QUOTA", integer(&c.UploadQuota)},
 		{"MAX_OBJECT", integer(&c.MaxObject)},
 		{"RESTIC_QUOTA", integer(&c.ResticQuota)},
 		{"MAX_PACK", integer(&c.MaxPack)},
@@ -261,6 +291,7 @@ func (c Config) Validate() error {
 	if c.ResticQuota < 0 {
 		bad("restic_quota is %d bytes; 0 is for none", c.ResticQuota)
 	}
+	c.checkLocations(bad)
 	if c.MaxObject < 1<<20 || c.MaxPack < 1<<20 || c.CheckMemory < 16<<20 {
 		bad("max_object and max_pack want at least 1 MiB, check_memory at least 16 MiB")
 	}
