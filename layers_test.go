@@ -64,6 +64,7 @@ func layers() map[string]rule {
 		"internal/escrow":           {module: []string{"evidence"}, outside: none, pure: true},
 		"internal/escrow/agreement": {module: []string{"evidence", "internal/escrow"}, pure: true},
 		"internal/seal":             {module: []string{"evidence", "internal/escrow"}, pure: true},
+		"internal/document":         {module: []string{"internal/escrow"}, pure: true},
 		"internal/config":           {module: []string{"internal/escrow"}},
 		"internal/trace":            {module: none, outside: none},
 		"internal/blob":             {module: []string{"evidence", "internal/escrow"}},

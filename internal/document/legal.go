@@ -46,23 +46,21 @@ func Part(a *agreement.Agreement, id string, l phrase.Lang) (*Document, error) {
 	}
 	b.signatures(p)
 	b.annex()
-	d := b.document(kind + ": " + title(a))
+	d := b.document(kind)
+	d.Subtitle = title(a)
 	if self := v.Self; self != "" {
-		d.Subtitle = b.Party(self)
+		d.Subtitle += " · " + b.Party(self)
 		if v.Instance != self {
 			d.Subtitle += ", " + b.Pick("licentie", "licence") + " " + b.Quote(v.Instance)
 		}
 	}
 	d.Digest = v.Digest()
-	d.Running = title(a) + " · " + kind
-	if d.Subtitle != "" {
-		d.Running += " · " + d.Subtitle
-	}
+	d.Running = kind + " · " + d.Subtitle
 	d.Meta = append(d.Meta, Pair{b.Pick("Deel", "Part"), p.ID})
 	if len(p.RestsOn) > 0 {
 		d.Meta = append(d.Meta, Pair{b.Pick("Steunt op", "Rests on"), b.And(p.RestsOn)})
 	}
-	d.Meta = append(d.Meta, Pair{b.Pick("Versie van de regeling", "Version of the arrangement"), strconv.Itoa(a.Version)}, Pair{b.Pick("Controlesom", "Digest"), "SHA-256 " + d.Digest})
+	d.Meta = append(d.Meta, Pair{b.Pick("Versie van de regeling", "Version of the arrangement"), strconv.Itoa(a.Version)}, Pair{b.Pick("Controlesom (SHA-256)", "Digest (SHA-256)"), d.Digest})
 	return d, b.finish(d)
 }
 
@@ -86,9 +84,9 @@ func SLA(a *agreement.Agreement, customer string, l phrase.Lang) (*Document, err
 	b.slaScope()
 	b.serviceLevels()
 	b.slaClosing()
-	d := b.document(b.W("part_kind", "sla") + ": " + title(a))
-	d.Subtitle = b.Party(customer)
-	d.Running = title(a) + " · SLA · " + d.Subtitle
+	d := b.document(b.W("part_kind", "sla"))
+	d.Subtitle = title(a) + " · " + b.Party(customer)
+	d.Running = d.Title + " · " + d.Subtitle
 	var parts []string
 	for _, inst := range a.Expand().Parts {
 		if inst.Kind == "sla" && a.Self(inst.Instance) == customer {
@@ -106,7 +104,7 @@ func SLA(a *agreement.Agreement, customer string, l phrase.Lang) (*Document, err
 	} else {
 		d.Meta = append(d.Meta, Pair{b.Pick("Deel", "Part"), b.And(parts)})
 	}
-	d.Meta = append(d.Meta, Pair{b.Pick("Versie van de regeling", "Version of the arrangement"), strconv.Itoa(a.Version)}, Pair{b.Pick("Controlesom", "Digest"), "SHA-256 " + d.Digest})
+	d.Meta = append(d.Meta, Pair{b.Pick("Versie van de regeling", "Version of the arrangement"), strconv.Itoa(a.Version)}, Pair{b.Pick("Controlesom (SHA-256)", "Digest (SHA-256)"), d.Digest})
 	return d, b.finish(d)
 }
 

@@ -29,12 +29,16 @@ func (l *layout) meta(pairs []document.Pair) {
 	l.boxes = append(l.boxes, gap(10, 1.2, 30))
 	for _, m := range pairs {
 		var b box
-		for i, text := range l.wrap(serif, 9.5, measure-120, m.Value) {
+		size := 9.5
+		if len(m.Value) == 64 {
+			size = 8 // a digest stands on one line
+		}
+		for i, text := range l.wrap(serif, size, measure-120, m.Value) {
 			b.lines = append(b.lines, line{h: 13, draw: func(p *page, y float64) {
 				if i == 0 {
 					p.text(sans, 8.5, left, y+9, 90, m.Label)
 				}
-				p.text(serif, 9.5, left+120, y+9, 0, text)
+				p.text(serif, size, left+120, y+9, 0, text)
 			}})
 		}
 		b.keepNext = true
@@ -85,15 +89,15 @@ func (l *layout) block(b document.Block) {
 }
 
 func (l *layout) definition(b document.Block) {
-	const at = 128.0
-	terms := l.wrap(serifBold, bodySize, at-10, b.Term)
+	const at, in = 142.0, 34.0
+	terms := l.wrap(serifBold, bodySize, at-in-8, b.Term)
 	texts := l.wrap(serif, bodySize, measure-at, b.Text)
 	out := box{before: 4, whole: true}
 	for i := range max(len(terms), len(texts)) {
 		out.lines = append(out.lines, line{h: leading, draw: func(p *page, y float64) {
 			base := y + bodySize*0.95
 			if i < len(terms) {
-				p.text(serifBold, bodySize, left, base, 0, terms[i])
+				p.text(serifBold, bodySize, left+in, base, 0, terms[i])
 			}
 			if i < len(texts) {
 				p.text(serif, bodySize, left+at, base, 0, texts[i])
@@ -108,7 +112,7 @@ func (l *layout) definition(b document.Block) {
 	if len(terms) > 1 {
 		out.lines = []line{merged(out.lines, func(p *page, y float64) {
 			for i, t := range terms {
-				p.text(serifBold, bodySize, left, y+float64(i)*leading+bodySize*0.95, 0, t)
+				p.text(serifBold, bodySize, left+in, y+float64(i)*leading+bodySize*0.95, 0, t)
 			}
 			for i, t := range texts {
 				p.text(serif, bodySize, left+at, y+float64(i)*leading+bodySize*0.95, 0, t)

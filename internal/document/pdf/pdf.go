@@ -24,14 +24,15 @@ const (
 	left       = 82.0
 	right      = 76.0
 	top        = 72.0
-	bottom     = 92.0
+	bottom     = 76.0
 	measure    = pageWidth - left - right
 	bodySize   = 10.5
 	leading    = 14.2
 )
 
 // Render returns the file. made is the date the file says it was made on: it
-// is the only thing in it that does not come from the document.
+// is the only thing in it that does not come from the document, and a zero
+// time leaves it out.
 func Render(d *document.Document, made time.Time) ([]byte, error) {
 	fonts, err := faces()
 	if err != nil {
@@ -44,8 +45,12 @@ func Render(d *document.Document, made time.Time) ([]byte, error) {
 	f.SetAutoPageBreak(false, 0)
 	f.SetMargins(0, 0, 0)
 	f.SetCatalogSort(true)
-	f.SetCreationDate(made.UTC())
-	f.SetModificationDate(made.UTC())
+	stamp := made.UTC()
+	if made.IsZero() {
+		stamp = time.Unix(0, 0).UTC() // fpdf would take the time of the day
+	}
+	f.SetCreationDate(stamp)
+	f.SetModificationDate(stamp)
 	f.SetTitle(d.Title, true)
 	f.SetSubject(d.Subtitle, true)
 	f.SetKeywords("sha256:"+d.Digest, true)
@@ -68,7 +73,23 @@ func Render(d *document.Document, made time.Time) ([]byte, error) {
 	if err := f.Output(&out); err != nil {
 		return nil, fmt.Errorf("pdf: %w", err)
 	}
-	return out.Bytes(), nil
+	file := out.Bytes()
+	if made.IsZero() {
+		undate(file)
+	}
+	return file, nil
+}
+
+// undate takes the dates out of the file. Spaces in their place keep every
+// offset in it right.
+func undate(file []byte) {
+	for _, key := range []string{"/CreationDate (D:", "/ModDate (D:"} {
+		if at := bytes.LastIndex(file, []byte(key)); at >= 0 {
+			if n := bytes.IndexByte(file[at:], ')'); n > 0 && n < 60 {
+				copy(file[at:], bytes.Repeat([]byte(" "), n+1))
+			}
+		}
+	}
 }
 
 // page draws on the current page.

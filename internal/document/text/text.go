@@ -28,6 +28,7 @@ func Render(d *document.Document, width int) []byte {
 	for _, m := range d.Meta {
 		w.para(pad(m.Label, label+2), m.Value, "")
 	}
+	w.line("")
 	for i, b := range d.Blocks {
 		next := i + 1
 		w.block(b, next == len(d.Blocks) || d.Blocks[next].Kind != b.Kind)
@@ -41,7 +42,7 @@ type writer struct {
 }
 
 func (w *writer) line(s string) {
-	w.WriteString(strings.TrimRight(s, " ") + "\n")
+	w.WriteString(strings.ReplaceAll(strings.TrimRight(s, " "), "\u00a0", " ") + "\n")
 }
 
 func (w *writer) fit(s string) int {

@@ -68,6 +68,7 @@ func (s *scope) general(a *agreement.Agreement) {
 			a.Rights[i].Counsel, a.Rights[i].Document = "", nil // advice to others
 		}
 	}
+	a.Clauses = slices.DeleteFunc(a.Clauses, func(x agreement.Clause) bool { return !s.may("clauses", x.ID) })
 	a.SLA = slices.DeleteFunc(a.SLA, func(x agreement.SLA) bool { return !s.may("sla", x.ID) })
 }
 
@@ -200,6 +201,12 @@ func (s *scope) role(a *agreement.Agreement) {
 	}
 	full := s.a.Narrowed(func(*agreement.Agreement) {})
 	me := s.reader
+	for _, x := range full.AccessRights {
+		if slices.Contains(x.Who, me) && len(a.AccessRights) == 0 {
+			x.Who = []string{me}
+			a.AccessRights = append(a.AccessRights, x)
+		}
+	}
 	opened := map[string]bool{}
 	for _, k := range full.Keys {
 		if k.Quorum != nil && slices.Contains(s.a.PartyIDs(k.Quorum.From, ""), me) {
@@ -291,7 +298,10 @@ func (s *scope) hidden(narrowed *agreement.Agreement) []string {
 	for _, p := range s.a.Parties {
 		seen := narrowed.Party(p.ID)
 		add := func(text string, shown bool) {
-			if len([]rune(text)) >= 4 && !shown {
+			// A name that is part of the name of somebody else who is shown, such
+			// as an auditor's, is not hidden by leaving it out.
+			within := func(o agreement.Party) bool { return !s.isCustomer(o.ID) && strings.Contains(o.Name, text) }
+			if len([]rune(text)) >= 4 && !shown && !slices.ContainsFunc(narrowed.Parties, within) {
 				out[text] = true
 			}
 		}

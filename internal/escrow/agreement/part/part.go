@@ -16,6 +16,7 @@ import (
 	"holdfast/evidence"
 	"holdfast/internal/escrow"
 	"holdfast/internal/escrow/agreement"
+	"holdfast/internal/escrow/agreement/bind"
 )
 
 // View is what somebody may read of an agreement.
@@ -29,6 +30,9 @@ type View struct {
 	Reader string
 	// Self is the beneficiary the view is about, or "".
 	Self string
+	// Note is the remark of the part, and Term its own term.
+	Note string
+	Term *agreement.Term
 	// Instance is the beneficiary or licence the part is an instance for.
 	Instance string
 
@@ -46,9 +50,23 @@ func (v *View) Digest() string { return v.digest }
 // the part's own content, parties, readers or form change.
 func (v *View) OwnDigest() string { return v.own }
 
+// ContentDigest is the SHA-256 of what the view says, without who signs it.
+func (v *View) ContentDigest() (string, error) { return digest(v.content) }
+
 // Hidden lists names, numbers and addresses that must not be in anything made
 // from the view, also not by way of a free text.
 func (v *View) Hidden() []string { return v.hidden }
+
+// NewReader returns a party that reads the part and did not read the former
+// one, or "".
+func (v *View) NewReader(former *View) string {
+	for _, r := range readersOf(v.Part) {
+		if !slices.Contains(readersOf(former.Part), r) {
+			return r
+		}
+	}
+	return ""
+}
 
 // IDs lists the part instances of the agreement.
 func IDs(a *agreement.Agreement) []string {
@@ -81,12 +99,17 @@ func of(a *agreement.Agreement, e *agreement.Expanded, id string, above map[stri
 	s.readers = readersOf(p)
 	v := s.view()
 	v.Part, v.Instance, v.Self = p, p.Instance, selfOf(a, p)
-	for i := range v.Part.Parties {
-		v.Part.Parties[i] = s.rename(v.Part.Parties[i])
+	for _, template := range a.Parts {
+		if template.ID == p.Part {
+			v.Note, v.Term = template.Note, template.Term
+		}
 	}
 	head := map[string]any{
 		"format": "holdfast.part/v1", "arrangement": a.ID, "part": p.ID, "kind": p.Kind, "parties": texts(p.Parties),
-		"readers": texts(p.Readers), "in_force_on": string(p.InForceOn), "form": p.Form, "with": texts(p.With), "content": v.content,
+		"readers": texts(p.Readers), "in_force_on": string(p.InForceOn), "form": p.Form, "with": texts(p.With), "content": v.content, "note": v.Note,
+	}
+	if v.Term != nil {
+		head["term"] = bind.Tree(v.Term)
 	}
 	var err error
 	if v.own, err = digest(head); err != nil {
@@ -155,6 +178,13 @@ func For(a *agreement.Agreement, party string) (*View, error) {
 		v.Self = party
 	}
 	return v, nil
+}
+
+// Whole returns the view of whoever holds the whole text.
+func Whole(a *agreement.Agreement) *View {
+	v := &View{Agreement: a.Narrowed(func(*agreement.Agreement) {})}
+	v.content = v.Agreement.Narrowed(func(a *agreement.Agreement) { a.Version, a.Replaces = 0, "" }).Tree()
+	return v
 }
 
 func partyIDs(a *agreement.Agreement) []string {

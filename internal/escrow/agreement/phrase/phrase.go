@@ -281,6 +281,10 @@ func (l Lang) clock(minutes int) string {
 // Sentence makes the first letter a capital and ends with a full stop.
 func Sentence(s string) string {
 	s = Capital(strings.TrimSpace(s))
+	// A name that ends with a full stop ends the sentence with it.
+	if strings.HasSuffix(s, "..") && !strings.HasSuffix(s, "...") {
+		s = strings.TrimSuffix(s, ".")
+	}
 	if s == "" || strings.HasSuffix(s, ".") || strings.HasSuffix(s, "?") || strings.HasSuffix(s, ":") || strings.HasSuffix(s, ".’") {
 		return s
 	}

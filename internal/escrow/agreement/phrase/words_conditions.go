@@ -49,6 +49,11 @@ func moreWords(kind string) string {
 			case.noticed | de kennisgeving in de zaak | the notice given in the case
 			case.contested | de betwisting in de zaak | the contest of the case
 			case.in_force | de inwerkingtreding van de vrijgave | the entry into force of the release`
+	case "encumbrance":
+		return `pledge | een pandrecht | a pledge
+			third_party_licence | een licentie van een derde | a licence of a third party
+			joint_ownership | mede-eigendom | joint ownership
+			attachment | een beslag | an attachment`
 	case "source":
 		return `heartbeat | de levenstekens van %s | the signs of life of %s
 			insolvency | de inschrijvingen van %s in de insolventieregisters | the entries of %s in the insolvency registers
