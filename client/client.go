@@ -187,6 +187,15 @@ func (c *Client) call(ctx context.Context, method, path string, in, out any) err
 
 // send makes a request and turns every answer but success into an [Error].
 func (c *Client) send(ctx context.Context, method, path string, body io.Reader, size int64, contentType string) (*http.Response, error) {
+	header := http.Header{}
+	if body != nil {
+		header.Set("Content-Type", contentType)
+	}
+	return c.sendWith(ctx, method, path, body, size, header)
+}
+
+// sendWith is send with headers of the caller's choice.
+func (c *Client) sendWith(ctx context.Context, method, path string, body io.Reader, size int64, header http.Header) (*http.Response, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	keep := false
 	defer func() {
@@ -198,9 +207,7 @@ func (c *Client) send(ctx context.Context, method, path string, body io.Reader, 
 	if err != nil {
 		return nil, err
 	}
-	if body != nil {
-		req.Header.Set("Content-Type", contentType)
-	}
+	req.Header = header
 	if size >= 0 {
 		req.ContentLength = size
 	}

@@ -18,6 +18,7 @@ import (
 	"holdfast/internal/blob"
 	"holdfast/internal/deposit"
 	"holdfast/internal/escrow"
+	"holdfast/internal/intake/files"
 	"holdfast/internal/intake/git"
 	"holdfast/internal/intake/git/known"
 	"holdfast/internal/intake/git/wire"
@@ -356,6 +357,9 @@ func (c *depositFlags) print(s *streams, m *evidence.DepositManifest, d client.D
 	if note != "" {
 		fmt.Fprintf(s.out, "  %s\n", note)
 	}
+	if m.Files != nil {
+		fmt.Fprintf(s.out, "  %s, %s in all\n", files.Words(m.Files), size(m.Files.Bytes))
+	}
 	fmt.Fprintf(s.out, "  receipt checked against the ledger\n")
 	for _, missing := range m.Missing {
 		fmt.Fprintf(s.out, "  not held: %s\n", missing)
@@ -380,18 +384,12 @@ func (d *depositing) upload(ctx context.Context, name string, bar *progress) err
 
 // send uploads an object that the server does not hold yet. bar may be nil.
 func (d *depositing) send(ctx context.Context, name string, r io.ReaderAt, size int64, bar *progress) error {
-	held, err := d.client.HasObject(ctx, d.c.Arrangement, d.c.Module, name, size)
-	if err != nil {
-		return err
+	var progress func(int64)
+	if bar != nil {
+		progress = func(sent int64) { bar.of(sent, size) }
 	}
-	if !held {
-		var body io.Reader = io.NewSectionReader(r, 0, size)
-		if bar != nil {
-			body = &counting{r: body, total: size, bar: bar}
-		}
-		if err := d.client.PutObject(ctx, d.c.Arrangement, d.c.Module, name, body, size); err != nil {
-			return err
-		}
+	if err := d.client.Upload(ctx, d.c.Arrangement, d.c.Module, name, r, size, progress); err != nil {
+		return err
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -400,18 +398,4 @@ func (d *depositing) send(ctx context.Context, name string, r io.ReaderAt, size 
 	}
 	d.sent[name] = true
 	return nil
-}
-
-// counting moves a progress bar as it is read.
-type counting struct {
-	r           io.Reader
-	done, total int64
-	bar         *progress
-}
-
-func (c *counting) Read(p []byte) (int, error) {
-	n, err := c.r.Read(p)
-	c.done += int64(n)
-	c.bar.of(c.done, c.total)
-	return n, err
 }

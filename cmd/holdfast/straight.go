@@ -118,4 +118,3 @@ func (w *straightWriter) release() {
 	}
 	w.buf = nil
 }
-

@@ -20,6 +20,7 @@ import (
 	"holdfast/evidence"
 	"holdfast/internal/arrangement"
 	"holdfast/internal/blob/file"
+	"holdfast/internal/blob/partial"
 	"holdfast/internal/config"
 	"holdfast/internal/escrow"
 	"holdfast/internal/intake/restic"
@@ -73,6 +74,7 @@ type Server struct {
 	lock     *file.DirLock
 	db       *store.DB
 	blobs    *file.Store
+	uploads  *partial.Store
 	tokens   *tokens
 	registry *arrangement.Registry
 	keeper   *retention.Keeper
@@ -142,6 +144,9 @@ func (s *Server) openState(ctx context.Context) error {
 		}
 		return err
 	}
+	if s.uploads, err = partial.Open(filepath.Join(c.Data, "uploads"), s.options.Now); err != nil {
+		return err
+	}
 	s.blobs, err = file.Open(c.ObjectsDir())
 	return err
 }
@@ -184,7 +189,7 @@ func (s *Server) buildHTTP() http.Handler {
 		Arrangements: s.registry,
 		Keys:         keyring.New(database[keyring.Tx]{s.db}, terms{}, o.Now),
 		Deposits:     &deposits{Vault: v, db: s.db, queue: s.syncs.queue, now: o.Now, log: o.Log},
-		Objects:      &objects{blobs: s.blobs, db: s.db, releases: releases, limit: s.config.MaxObject},
+		Objects:      &objects{blobs: s.blobs, db: s.db, releases: releases, limit: s.config.MaxObject, uploads: s.uploads},
 		Restic:       resticStatus{repositories, s.syncs},
 		Cases:        releases,
 		Retention:    keeper{s.keeper},

@@ -68,6 +68,10 @@ func lockError(err error, dir string) error {
 	return explain(err, "lock", "data directory "+dir, dir)
 }
 
+// TryLock takes an exclusive lock on an open file, which ends with the file,
+// or reports that another open file has it.
+func TryLock(f *os.File) (bool, error) { return tryLock(f.Fd()) }
+
 // tryLock takes an exclusive lock on an open file, or reports that another
 // open file has it.
 func tryLock(fd uintptr) (bool, error) {

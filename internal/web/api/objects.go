@@ -4,6 +4,8 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -14,9 +16,12 @@ import (
 
 // Objects moves sealed objects in and out. What it moves is ciphertext.
 type Objects interface {
-	// Put stores the body under name, which must be its SHA-256, and returns
-	// the stored size. Bytes that hash to another name are refused whole.
-	Put(ctx context.Context, actor escrow.Actor, arrangement, module, name string, body io.Reader) (int64, error)
+	// Put stores the body under name, which must be its SHA-256. Bytes that
+	// hash to another name are refused whole. A part with a Total goes on
+	// with an upload and must begin where that stands.
+	Put(ctx context.Context, actor escrow.Actor, arrangement, module, name string, part Part, body io.Reader) (Uploaded, error)
+	// Upload tells how far an upload has come.
+	Upload(ctx context.Context, actor escrow.Actor, arrangement, module, name string) (Uploaded, error)
 	// Stat returns the size of an object, for whoever may upload it.
 	Stat(ctx context.Context, actor escrow.Actor, arrangement, module, name string) (int64, error)
 	// Fetch opens an object that the actor may have: one of a deposit handed
@@ -24,6 +29,43 @@ type Objects interface {
 	Fetch(ctx context.Context, actor escrow.Actor, arrangement, name string) (Content, error)
 	// State opens the sealed sync state of a pushed module.
 	State(ctx context.Context, actor escrow.Actor, arrangement, module string) (Content, error)
+}
+
+// Part is a range of an object's bytes, both ends included. The zero Part is
+// the whole of an object.
+type Part struct{ From, To, Total int64 }
+
+// ParsePart reads a Content-Range header such as "bytes 0-8388607/16777216".
+func ParsePart(header string) (Part, error) {
+	if header == "" {
+		return Part{}, nil
+	}
+	var p Part
+	bounds, ok := strings.CutPrefix(header, "bytes ")
+	span, total, ok2 := strings.Cut(bounds, "/")
+	from, to, ok3 := strings.Cut(span, "-")
+	for _, n := range []struct {
+		text string
+		into *int64
+	}{{from, &p.From}, {to, &p.To}, {total, &p.Total}} {
+		v, err := strconv.ParseUint(n.text, 10, 63)
+		if err != nil {
+			ok = false
+		}
+		*n.into = int64(v)
+	}
+	if !ok || !ok2 || !ok3 || p.From > p.To || p.To >= p.Total {
+		return Part{}, escrow.Errorf(escrow.Invalid, "Content-Range %.100q cannot be read", header).
+			WithHint("write it as: bytes FIRST-LAST/LENGTH, such as bytes 8388608-16777215/16777216")
+	}
+	return p, nil
+}
+
+// Uploaded says how an upload stands.
+type Uploaded struct {
+	Size   int64 `json:"size,omitempty" doc:"of the object, once it is stored"`
+	Offset int64 `json:"offset" doc:"bytes that have arrived: where to go on"`
+	Done   bool  `json:"done" doc:"whether the object is stored"`
 }
 
 // Content is the bytes of one object.
@@ -45,25 +87,47 @@ func (b *StreamBody) Resolve(ctx huma.Context) []error {
 func (a *api) objects() {
 	type putInput struct {
 		ModulePath
-		Name string `path:"name" minLength:"64" maxLength:"64" doc:"lower-case hex SHA-256 of the body"`
+		Name  string `path:"name" minLength:"64" maxLength:"64" doc:"lower-case hex SHA-256 of the object"`
+		Range string `header:"Content-Range" doc:"which part of the object the body is, as in bytes 8388608-16777215/16777216; without it, the whole"`
 		StreamBody
+	}
+	type namePath struct {
+		ModulePath
+		Name string `path:"name" minLength:"64" maxLength:"64"`
+	}
+	type progressReply struct {
+		Status int
+		Body   Uploaded
 	}
 	type stored struct {
 		Size int64 `json:"size"`
 	}
 	route(a, op{method: http.MethodPut, path: "/arrangements/{arrangement}/modules/{module}/objects/{name}", id: "put-object",
-		summary: "Upload a sealed object; repeating it is safe", action: escrow.MakeDeposit, status: http.StatusCreated},
-		func(ctx context.Context, actor escrow.Actor, in *putInput) (*reply[stored], error) {
-			size, err := a.Objects.Put(ctx, actor, in.Arrangement, in.Module, in.Name, in.reader)
+		summary: "Upload a sealed object, or go on with an upload; repeating it is safe", action: escrow.MakeDeposit, status: http.StatusCreated},
+		func(ctx context.Context, actor escrow.Actor, in *putInput) (*progressReply, error) {
+			part, err := ParsePart(in.Range)
 			if err != nil {
 				return nil, err
 			}
-			return answer(stored{size}), nil
+			up, err := a.Objects.Put(ctx, actor, in.Arrangement, in.Module, in.Name, part, in.reader)
+			if err != nil {
+				return nil, err
+			}
+			status := http.StatusCreated
+			if !up.Done {
+				status = http.StatusAccepted
+			}
+			return &progressReply{Status: status, Body: up}, nil
 		})
-	type namePath struct {
-		ModulePath
-		Name string `path:"name" minLength:"64" maxLength:"64"`
-	}
+	route(a, op{method: http.MethodGet, path: "/arrangements/{arrangement}/modules/{module}/objects/{name}/upload", id: "get-upload",
+		summary: "How much of an object has arrived: where an upload goes on", action: escrow.MakeDeposit},
+		func(ctx context.Context, actor escrow.Actor, in *namePath) (*reply[Uploaded], error) {
+			up, err := a.Objects.Upload(ctx, actor, in.Arrangement, in.Module, in.Name)
+			if err != nil {
+				return nil, err
+			}
+			return answer(up), nil
+		})
 	route(a, op{method: http.MethodGet, path: "/arrangements/{arrangement}/modules/{module}/objects/{name}/size", id: "stat-object",
 		summary: "Whether an object is here already, and how long it is", action: escrow.MakeDeposit},
 		func(ctx context.Context, actor escrow.Actor, in *namePath) (*reply[stored], error) {
