@@ -35,6 +35,8 @@ type cli struct {
 	Hold      holdCmd      `cmd:"" help:"Stop the deletion of deposits."`
 	Retention retentionCmd `cmd:"" help:"Show which deposits stay and why."`
 	Running   runningCmd   `cmd:"" help:"Say which version you run, so that it stays."`
+	Duty      dutyCmd      `cmd:"" help:"Show whether deposits come as agreed; accept or refuse one."`
+	Notices   noticesCmd   `cmd:"" help:"List what your party was told."`
 	Destroy   destroyCmd   `cmd:"" help:"Destroy deposits, by two people and with a certificate."`
 	Withdraw  withdrawCmd  `cmd:"" help:"Ask that a wrong deposit be taken out, by two people."`
 
@@ -46,6 +48,9 @@ type cli struct {
 	Token  tokenCmd  `cmd:"" help:"Issue and revoke bearer tokens."`
 
 	Init    initCmd    `cmd:"" help:"Begin an installation without serving it."`
+	Backup  backupCmd  `cmd:"" help:"Write an installation to one file."`
+	Restore restoreCmd `cmd:"" help:"Make an installation from a backup."`
+	Move    moveCmd    `cmd:"" help:"Take an installation from SQLite to PostgreSQL, or back."`
 	Serve   serveCmd   `cmd:"" help:"Run a server."`
 	Demo    demoCmd    `cmd:"" help:"Run the main job from beginning to end and show what it proves."`
 	Version versionCmd `cmd:"" help:"Print the version."`

@@ -290,9 +290,12 @@ func (r *reader) stream(name string, take func(io.Reader) error) error {
 		return err
 	}
 	sum := sha256.New()
-	in := &summing{r.tar, sum}
+	in := &summing{r: r.tar, sum: sum}
 	if take != nil {
 		if err := take(in); err != nil {
+			if in.err != nil { // the reason for what the taker saw
+				return in.err
+			}
 			return err
 		}
 	}
@@ -303,15 +306,19 @@ func (r *reader) stream(name string, take func(io.Reader) error) error {
 	return nil
 }
 
-// summing hashes what is read through it.
+// summing hashes what is read through it, and remembers what went wrong.
 type summing struct {
 	r   io.Reader
 	sum hash.Hash
+	err error
 }
 
 func (s *summing) Read(p []byte) (int, error) {
 	n, err := s.r.Read(p)
 	s.sum.Write(p[:n])
+	if err != nil && err != io.EOF {
+		s.err = err
+	}
 	return n, err
 }
 
@@ -347,7 +354,7 @@ func (r *reader) object(o Object, take func(Object, io.Reader) error) error {
 		return err
 	}
 	sum := sha256.New()
-	in := &summing{r.tar, sum}
+	in := &summing{r: r.tar, sum: sum}
 	if size == o.Size && take != nil {
 		if err := take(o, in); err != nil {
 			return err
