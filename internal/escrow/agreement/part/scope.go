@@ -30,7 +30,7 @@ func newScope(a *agreement.Agreement, e *agreement.Expanded, parts []agreement.P
 func restated(key string) bool {
 	switch key {
 	case "application", "term", "legal_terms", "modules", "keys", "verification", "deposit_terms", "usage", "status_page",
-		"use_terms", "funds", "fees", "release", "change_of_party", "authority", "rights", "export_control":
+		"use_terms", "funds", "fees", "release", "change_of_party", "authority", "rights", "export_control", "sla", "clauses":
 		return true
 	}
 	return false
