@@ -32,6 +32,9 @@ type Options struct {
 	// Frameworks are the texts of hosts' frameworks that are at hand, by
 	// their digest: undertakings that are given under them are compared.
 	Frameworks map[string]*agreement.Framework
+	// Texts are what the findings say. nil means those of the program, which
+	// are read anew for each check.
+	Texts *Texts
 }
 
 // Check reads the text of an agreement and looks for everything that this
@@ -39,7 +42,10 @@ type Options struct {
 // cannot be used at all; it may be returned beside errors of this package,
 // which are about what it means.
 func Check(name string, data []byte, o Options) (*agreement.Agreement, problem.List) {
-	texts := Load()
+	texts := o.Texts
+	if texts == nil {
+		texts = Load()
+	}
 	a, b, problems := agreement.ParseLocated(name, data)
 	problems = texts.Translate(problems, o.Language)
 	if a == nil {

@@ -157,7 +157,4 @@ func (c *checker) data(at string, m *agreement.DataModule) {
 	case rpo != "" && m.ExpectEvery != "" && roughly(m.ExpectEvery) > roughly(rpo):
 		c.find("rpo-missed", bind.Join(at, "expect_every"), m.ID, m.ExpectEvery, rpo)
 	}
-	if m.MaxAge != "" && m.ExpectEvery != "" && roughly(m.MaxAge) < 2*roughly(m.ExpectEvery) {
-		c.find("kept-too-short", bind.Join(at, "max_age"), m.ID, m.MaxAge, m.ExpectEvery)
-	}
 }

@@ -19,14 +19,16 @@ const (
 	Red   Colour = "red"
 )
 
-// Worst returns the colour of the best of several grounds: one that stands is
-// enough. Without any it is red.
-func best(colours []Colour) Colour {
+// together returns the colour of several grounds. One that does not hold is
+// no loss beside another that does; but each of the others is there for a
+// purpose of its own, so the doubtful one decides. Without any ground it is
+// red.
+func together(colours []Colour) Colour {
 	switch {
-	case slices.Contains(colours, Green):
-		return Green
 	case slices.Contains(colours, Amber):
 		return Amber
+	case slices.Contains(colours, Green):
+		return Green
 	}
 	return Red
 }
@@ -79,7 +81,7 @@ func (c *checker) ground(kind, id string, rights []string) Ground {
 			colours = append(colours, ColourOf(right))
 		}
 	}
-	return Ground{Kind: kind, ID: id, Rights: rights, Colour: best(colours)}
+	return Ground{Kind: kind, ID: id, Rights: rights, Colour: together(colours)}
 }
 
 func (c *checker) right(id string) *agreement.Right {

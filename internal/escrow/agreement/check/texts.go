@@ -137,6 +137,7 @@ func (t *Texts) Codes() []string {
 type phrase struct {
 	pattern *regexp.Regexp
 	dutch   string
+	fixed   string // the English one when nothing in it differs
 	letters int
 }
 
@@ -147,7 +148,11 @@ func newPhrase(english, dutch string) phrase {
 		letters += len(p)
 		parts[i] = regexp.QuoteMeta(p)
 	}
-	return phrase{pattern: regexp.MustCompile("(?s)^" + strings.Join(parts, "(.*?)") + "$"), dutch: dutch, letters: letters}
+	fixed := ""
+	if len(parts) == 1 {
+		fixed = english
+	}
+	return phrase{pattern: regexp.MustCompile("(?s)^" + strings.Join(parts, "(.*?)") + "$"), dutch: dutch, fixed: fixed, letters: letters}
 }
 
 // Translate puts what package agreement says into the language. What has no
@@ -169,8 +174,24 @@ func (t *Texts) dutch(s string) string {
 		return ""
 	}
 	for _, p := range t.phrases {
-		if m := p.pattern.FindStringSubmatch(s); m != nil {
-			return fill(p.dutch, m[1:])
+		m := p.pattern.FindStringSubmatch(s)
+		if m == nil {
+			continue
+		}
+		for i := 1; i < len(m); i++ {
+			m[i] = t.word(m[i])
+		}
+		return fill(p.dutch, m[1:])
+	}
+	return s
+}
+
+// word puts a particular into Dutch that is itself one of the phrases, such
+// as the kind of thing that is missing.
+func (t *Texts) word(s string) string {
+	for _, p := range t.phrases {
+		if p.fixed == s && s != "" {
+			return p.dutch
 		}
 	}
 	return s
