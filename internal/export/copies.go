@@ -2,11 +2,13 @@ package export
 
 import (
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"holdfast/evidence"
 	"holdfast/internal/escrow"
 	"holdfast/internal/escrow/agreement"
+	"holdfast/internal/intake/files"
 )
 
 // copies checks what an export holds a second time for people and for stock
@@ -24,12 +26,24 @@ func (v *verifier) copies() error {
 	if err := v.agreementCopy(); err != nil {
 		return err
 	}
-	script, err := v.x.read(combinerFile)
+	if err := v.script(combinerFile, evidence.CombineScript()); err != nil {
+		return err
+	}
+	if slices.ContainsFunc(v.x.Index.Modules, func(m Module) bool { return m.Kind == kindFiles }) {
+		return v.script(filesScript, files.RestoreScript())
+	}
+	return nil
+}
+
+// script looks at a program that stock Python runs. One of another version
+// may be as good.
+func (v *verifier) script(name, want string) error {
+	got, err := v.x.read(name)
 	if err != nil {
 		return err
 	}
-	if string(script) != evidence.CombineScript() {
-		v.report.Notes = append(v.report.Notes, combinerFile+" is not the one of this version; read it before you run it, or take the one from another export")
+	if string(got) != want {
+		v.report.Notes = append(v.report.Notes, name+" is not the one of this version; read it before you run it, or take the one from another export")
 	}
 	return nil
 }

@@ -20,6 +20,7 @@ import (
 	"holdfast/client"
 	"holdfast/evidence"
 	"holdfast/internal/escrow"
+	"holdfast/internal/intake/files"
 )
 
 // Want says what to fetch. Without a case it is the whole arrangement.
@@ -233,12 +234,14 @@ func (f *fetcher) addModule(m *evidence.DepositManifest) {
 	switch {
 	case m.Git != nil:
 		kind = string(escrow.Repository)
+	case m.Files != nil:
+		kind = kindFiles
 	case m.Restic != nil, m.Objects[0].Role == evidence.RoleResticPassword:
 		kind = kindRestic
 	}
 	last := len(f.index.Modules) - 1
 	if last >= 0 && f.index.Modules[last].ID == m.Module {
-		f.index.Modules[last].To = m.Number
+		f.index.Modules[last].To, f.index.Modules[last].Kind = m.Number, kind
 		return
 	}
 	f.index.Modules = append(f.index.Modules, Module{ID: m.Module, Kind: kind, From: m.Number, To: m.Number})
@@ -469,6 +472,11 @@ func (f *fetcher) guide() error {
 	if err := f.write(combinerFile, []byte(evidence.CombineScript())); err != nil {
 		return err
 	}
+	if slices.ContainsFunc(f.index.Modules, func(m Module) bool { return m.Kind == kindFiles }) {
+		if err := f.write(filesScript, []byte(files.RestoreScript())); err != nil {
+			return err
+		}
+	}
 	for _, language := range []string{"en", "nl"} {
 		text, err := f.guideText(language)
 		if err != nil {
@@ -494,6 +502,13 @@ func (f *fetcher) guideText(language string) (string, error) {
 		}
 	}
 	for _, m := range f.index.Modules {
+		if m.Kind == kindFiles {
+			text, err := filesRecipe(language, m.ID, f.open)
+			if err != nil {
+				return "", fmt.Errorf("guide for module %s: %w", m.ID, err)
+			}
+			b.WriteString(text)
+		}
 		if m.Kind == kindRestic {
 			b.WriteString(resticRecipe(language, m.ID, f.open))
 		}

@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 
 	"holdfast/internal/escrow"
+	"holdfast/internal/intake/files"
 	"holdfast/internal/intake/git/restore"
 )
 
@@ -37,6 +38,29 @@ func recipe(language, module string, deposits []OpenDeposit) (string, error) {
 		list = append(list, r)
 	}
 	return restore.Recipe(language, module, list)
+}
+
+// kindFiles is the kind of module whose deposits are of directories.
+const kindFiles = "files"
+
+// filesRecipe tells how to rebuild a module's directories with stock tools.
+func filesRecipe(language, module string, deposits []OpenDeposit) (string, error) {
+	var own []OpenDeposit
+	for _, d := range deposits {
+		if d.Manifest.Module == module {
+			own = append(own, d)
+		}
+	}
+	var list []files.RecipeDeposit
+	for _, d := range opening(own) {
+		if d.certificate == nil && d.Manifest.Files != nil {
+			list = append(list, files.RecipeDeposit{Number: d.Manifest.Number, Kind: escrow.DepositKind(d.Manifest.Kind)})
+		}
+	}
+	if len(list) == 0 {
+		return "", nil // nothing of it can be opened any more
+	}
+	return files.Recipe(language, module, list)
 }
 
 func guideIntro(language string) string {

@@ -25,6 +25,7 @@ import (
 const (
 	indexFile      = "index.json"
 	combinerFile   = "combine.py"
+	filesScript    = "files.py"
 	agreementFile  = "agreement.yaml"
 	canonicalFile  = "agreement.json"
 	entriesFile    = "ledger/entries.jsonl"

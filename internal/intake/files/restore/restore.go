@@ -584,4 +584,3 @@ func (r *restorer) names(ctx context.Context) error {
 	}
 	return ctx.Err()
 }
-
