@@ -21,10 +21,11 @@ func (c *checker) conditions() {
 	if err != nil {
 		return // an agreement that was parsed compiles
 	}
+	before := c.a.BusinessDaysBefore() // it reads the zone
 	for i := range c.a.Release.Events {
 		e := &c.a.Release.Events[i]
 		if condition := compiled.Event(e.ID); condition != nil {
-			c.condition(bind.At("release.events", i), e, &trial{c: c, e: e, condition: condition})
+			c.condition(bind.At("release.events", i), e, &trial{c: c, e: e, condition: condition, before: before})
 		}
 	}
 }
@@ -169,6 +170,7 @@ type trial struct {
 	c         *checker
 	e         *agreement.Event
 	condition *cond.Condition
+	before    func(at time.Time, n int) time.Time
 }
 
 // at is the moment cases are tried at: a Monday far from any holiday.
@@ -183,7 +185,7 @@ func (t *trial) holds(facts cond.Facts) bool {
 	} else if t.e.ForEach == agreement.Beneficiaries {
 		self = t.c.with(escrow.Beneficiary)[0]
 	}
-	r, err := t.condition.Eval(cond.Case{Facts: facts, Self: self, At: at(), BusinessDaysBefore: t.c.a.BusinessDaysBefore()})
+	r, err := t.condition.Eval(cond.Case{Facts: facts, Self: self, At: at(), BusinessDaysBefore: t.before})
 	return err == nil && r.Value == string(agreement.True)
 }
 
@@ -333,7 +335,7 @@ func (t *trial) values(key string) [][]string {
 				add(d)
 			}
 		}
-		if before := t.c.a.BusinessDaysBefore(); before != nil {
+		if before := t.before; before != nil {
 			for _, m := range regexp.MustCompile(`\bbd\(\s*([0-9]+)\s*\)`).FindAllStringSubmatch(t.e.When, -1) {
 				if n, err := strconv.Atoi(m[1]); err == nil && n <= 1000 {
 					add(at().Sub(before(at(), n)))

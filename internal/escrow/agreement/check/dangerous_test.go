@@ -95,6 +95,7 @@ func TestDangerousAgreements(t *testing.T) {
 	for _, file := range files {
 		name := strings.TrimSuffix(filepath.Base(file), ".txt")
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			d := readDanger(t, file)
 			note := ""
 			if d.severity == string(problem.Note) {
