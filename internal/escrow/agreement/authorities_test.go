@@ -10,10 +10,10 @@ import (
 	"holdfast/internal/escrow/agreement"
 )
 
-// TestWarrants: the last day of an authority counts to its end, in the
+// TestAuthorities: the last day of an authority counts to its end, in the
 // agreement's zone, and a deputy acts only for somebody who cannot.
-func TestWarrants(t *testing.T) {
-	list := parseExample(t, "municipalities.yaml").Warrants()
+func TestAuthorities(t *testing.T) {
+	list := parseExample(t, "municipalities.yaml").Authorities()
 	zone, err := time.LoadLocation("Europe/Amsterdam")
 	if err != nil {
 		t.Fatal(err)

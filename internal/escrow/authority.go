@@ -41,9 +41,9 @@ func (p Power) OfReceiver() bool {
 	return false
 }
 
-// Warrant is the authority of a person: who may do what for a party, from when
+// Authority says who may do what for a party, from when
 // until when, on what proof. Without a Person it says how the party's own standing ends.
-type Warrant struct {
+type Authority struct {
 	Party  string
 	Person string // of the party; "" for the party as such
 	May    []Power
@@ -65,11 +65,11 @@ type Situation struct {
 	CalledBack bool     // this act was confirmed by a call back
 }
 
-// Allows decides whether the warrant covers an act at a moment. nil means
+// Allows decides whether the authority covers an act at a moment. nil means
 // yes; a refusal is an [Error] with code Forbidden that says what is missing.
 // It decides nothing about whether the party may do such a thing at all: that
 // is [Allow].
-func (a Warrant) Allows(power Power, at time.Time, s Situation) error {
+func (a Authority) Allows(power Power, at time.Time, s Situation) error {
 	who := a.Person
 	if who == "" {
 		who = a.Party
@@ -114,8 +114,8 @@ func orNobody(s string) string {
 	return s
 }
 
-// Warrants is everything that is on record about who may act.
-type Warrants []Warrant
+// Authorities is everything that is on record about who may act.
+type Authorities []Authority
 
 // Allow decides whether a person may do something for a party at a moment.
 // One authority that covers it is enough. Of several refusals it returns the
@@ -124,7 +124,7 @@ type Warrants []Warrant
 // A party for which no person is named may act through anybody who can
 // identify as the party: agreements need not list their people. receiver says
 // that the person is the receiver of the insolvent party.
-func (list Warrants) Allow(party, person string, power Power, at time.Time, s Situation, receiver bool) error {
+func (list Authorities) Allow(party, person string, power Power, at time.Time, s Situation, receiver bool) error {
 	if receiver {
 		switch {
 		case !s.Insolvent:
