@@ -22,6 +22,9 @@ func Part(a *agreement.Agreement, id string, l phrase.Lang) (*Document, error) {
 	p := v.Part
 	kind := b.W("part_kind", p.Kind)
 	b.partyBlock(p.Parties)
+	if p.Kind == "frame" {
+		b.involved(p.Parties)
+	}
 	switch p.Kind {
 	case "accession":
 		b.accession()

@@ -32,6 +32,24 @@ func (b *builder) partyBlock(ids []string) {
 	b.letter = 0
 }
 
+// involved lists who has a part in the arrangement without signing this part:
+// who is watched, paid, asked or told must be known by more than a name.
+func (b *builder) involved(signing []string) {
+	var rows [][]string
+	for _, p := range b.a.Parties {
+		if slices.Contains(signing, p.ID) || p.Name == "" {
+			continue
+		}
+		rows = append(rows, []string{p.Name, phrase.Capital(b.Role(roleOf(&p))), strings.TrimPrefix(b.registers(p), ", ")})
+	}
+	if len(rows) == 0 {
+		return
+	}
+	b.title(1, "Overige betrokkenen", "Others involved")
+	b.p("De volgende personen en organisaties hebben een taak of belang in de regeling zonder dit deel te ondertekenen:", "The following have a task or an interest in the arrangement without signing this part:")
+	b.table([]string{b.Pick("Naam", "Name"), b.Pick("Rol", "Role"), b.Pick("Register", "Register")}, []int{42, 26, 32}, rows)
+}
+
 func (b *builder) registers(p agreement.Party) string {
 	var out string
 	for _, kind := range slices.Sorted(maps.Keys(p.Register)) {
@@ -273,8 +291,18 @@ func (b *builder) authority() {
 				who += b.F(", tot en met %s", ", up to and including %s", b.Date(x.Until))
 			}
 			text = append(text, who)
-		} else if len(x.May) > 0 {
-			text = append(text, b.F("%s mag %s", "%s may %s", b.Party(x.Party), b.And(b.Words("may", x.May))))
+		} else if len(x.May) > 0 || x.From != "" || x.Until != "" {
+			who := b.F("Voor %s geldt het volgende", "The following applies to %s", b.Party(x.Party))
+			if len(x.May) > 0 {
+				who = b.F("%s mag %s", "%s may %s", b.Party(x.Party), b.And(b.Words("may", x.May)))
+			}
+			if x.From != "" {
+				who += b.F(", vanaf %s", ", from %s", b.Date(x.From))
+			}
+			if x.Until != "" {
+				who += b.F(", tot en met %s", ", up to and including %s", b.Date(x.Until))
+			}
+			text = append(text, who)
 		}
 		if x.DeputyFor != "" {
 			text = append(text, b.F("Dit geldt alleen zolang %s verhinderd is", "This holds only while %s is unable to act", b.person(x.DeputyFor)))

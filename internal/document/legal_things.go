@@ -323,8 +323,9 @@ func (b *builder) keys() {
 			if holder == "" {
 				holder = "self"
 			}
-			b.c("Het Compartiment %s is uitsluitend voor %s verzegeld, die het op elk moment zelf kan openen, zonder medewerking van anderen.",
-				"The Compartment %s is sealed to %s alone, which can open it itself at any time without the help of others.", name, b.Party(holder))
+			text := append([]string{b.F("Het Compartiment %s is uitsluitend voor %s verzegeld, die het op elk moment zelf kan openen, zonder medewerking van anderen",
+				"The Compartment %s is sealed to %s alone, which can open it itself at any time without the help of others", name, b.Party(holder))}, b.keyCare(k)...)
+			b.clauseText(sentences(text...))
 			continue
 		}
 		q := k.Quorum
@@ -338,20 +339,27 @@ func (b *builder) keys() {
 		if q.PeopleEach > 1 {
 			text = append(text, b.F("Elke sleutelbewaarder wijst %s personen aan, van wie ieder het aandeel kan gebruiken; zij tellen samen als één", "Each key holder names %s people, any one of whom can use its share; together they count as one", b.Number(int64(q.PeopleEach))))
 		}
-		if k.AroundTheClock {
-			text = append(text, b.Pick("Openen moet dag en nacht mogelijk zijn", "It must be possible to open it day and night"))
-		}
-		if len(k.InHSM) > 0 {
-			text = append(text, b.F("In een hardwarebeveiligingsmodule (HSM) bewaart zijn aandeel: %s", "Its share is kept in a hardware security module by %s", b.parties(k.InHSM)))
-		}
-		if k.Verifier {
-			text = append(text, b.Pick("De afzonderlijke toetser kan de inhoud lezen om die te controleren", "The separate verifier can read the content in order to check it"))
-		}
+		text = append(text, b.keyCare(k)...)
 		if q.Reason != "" {
 			text = append(text, b.F("Toelichting: %s", "Reason: %s", clean(q.Reason)))
 		}
 		b.clauseText(sentences(text...))
 	}
+}
+
+// keyCare says how a key is kept and who else can read.
+func (b *builder) keyCare(k agreement.Key) []string {
+	var text []string
+	if k.AroundTheClock {
+		text = append(text, b.Pick("Openen moet dag en nacht mogelijk zijn", "It must be possible to open it day and night"))
+	}
+	if len(k.InHSM) > 0 {
+		text = append(text, b.F("In een hardwarebeveiligingsmodule (HSM) bewaart zijn sleutel: %s", "Its key is kept in a hardware security module by %s", b.parties(k.InHSM)))
+	}
+	if k.Verifier {
+		text = append(text, b.Pick("De afzonderlijke toetser kan de inhoud lezen om die te controleren", "The separate verifier can read the content in order to check it"))
+	}
+	return text
 }
 
 func (b *builder) isAre(n int) string {

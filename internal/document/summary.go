@@ -165,6 +165,9 @@ func (s *summary) held() {
 	for i := range s.a.Modules {
 		m := &s.a.Modules[i]
 		base, kind := m.Base()
+		if m.Repository != nil {
+			m.Repository.Credential, m.Repository.HostKey = "", "" // of no use to a reader of a summary
+		}
 		text := s.moduleText(m)
 		name := phrase.Capital(s.W("module", string(kind)))
 		if base.Title != "" {

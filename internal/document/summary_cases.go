@@ -79,7 +79,11 @@ func (s *summary) about(ids []string, fact string) []agreement.Event {
 // standstill returns the events that rest on what is measured.
 func (s *summary) standstill() []agreement.Event {
 	var out []agreement.Event
+	first := s.about(s.a.WithRole(escrow.Supplier), "insolvency")
 	for _, e := range s.a.Release.Events {
+		if slices.ContainsFunc(first, func(o agreement.Event) bool { return o.ID == e.ID }) {
+			continue // told in the first case
+		}
 		for _, fact := range []string{"sla.down(", "sla.disrupted(", "heartbeat.age(", "unknown_for(", "contact_attempts(", "outside_tolerance("} {
 			if strings.Contains(e.When, fact) {
 				out = append(out, e)
