@@ -75,6 +75,7 @@ func layers() map[string]rule {
 		"internal/arrangement":      {module: []string{"evidence", "internal/escrow"}},
 		"internal/keyring":          {module: []string{"evidence", "internal/escrow", "internal/seal"}},
 		"internal/vault":            {module: []string{"evidence", "internal/escrow", "internal/blob", "internal/seal"}},
+		"internal/duty":             {module: []string{"evidence", "internal/escrow"}},
 		"internal/retention":        {module: []string{"evidence", "internal/escrow"}},
 		"internal/intake/egress":    {module: []string{"internal/escrow"}},
 		"internal/intake/webhook":   {module: []string{"internal/escrow"}},

@@ -81,13 +81,15 @@ const (
 	ReleaseSuspect     Action = "deposit.release"
 	RecordVerification Action = "deposit.verify"
 	StateRunning       Action = "running.state"
+	DecideDeposit      Action = "deposit.decide"
+	AnnounceRelease    Action = "release.announce"
 	ReadInstallation   Action = "installation.read"
 	ManageInstallation Action = "installation.manage"
 )
 
 // Actions lists every action in the order above. It returns a fresh slice.
 func Actions() []Action {
-	return []Action{ReadArrangement, RegisterAgreement, AddContact, DealEpoch, AcceptShare, FetchPackage, ConfigureModule, SetCredential, MakeDeposit, RequestSync, ReadDeposits, FetchObject, OpenCase, ReadCase, RecordNotice, RequestApprovals, Approve, FetchHandOver, CloseCase, IssueToken, RevokeToken, ReadLedger, ErasePayload, ExportArrangement, PlaceHold, LiftHold, RequestDestruction, ApproveDestruction, CancelDestruction, ReleaseSuspect, RecordVerification, StateRunning, ReadInstallation, ManageInstallation}
+	return []Action{ReadArrangement, RegisterAgreement, AddContact, DealEpoch, AcceptShare, FetchPackage, ConfigureModule, SetCredential, MakeDeposit, RequestSync, ReadDeposits, FetchObject, OpenCase, ReadCase, RecordNotice, RequestApprovals, Approve, FetchHandOver, CloseCase, IssueToken, RevokeToken, ReadLedger, ErasePayload, ExportArrangement, PlaceHold, LiftHold, RequestDestruction, ApproveDestruction, CancelDestruction, ReleaseSuspect, RecordVerification, StateRunning, DecideDeposit, AnnounceRelease, ReadInstallation, ManageInstallation}
 }
 
 // Allow decides whether actor may do action on the named arrangement. It is
@@ -150,6 +152,10 @@ func partyMay(role Role, action Action) bool {
 		return role == Supplier || role == Beneficiary || role == Foundation || role == Agent
 	case RecordVerification:
 		return role == Agent || role == Auditor
+	case DecideDeposit:
+		return role == Agent
+	case AnnounceRelease:
+		return role == Supplier || role == Beneficiary || role == Agent
 	case StateRunning:
 		return role == Beneficiary || role == Operator
 	case FetchHandOver, FetchObject:

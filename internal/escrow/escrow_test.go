@@ -63,6 +63,8 @@ func TestAllowMatrix(t *testing.T) {
 		escrow.CancelDestruction:  {escrow.Supplier, escrow.Beneficiary, escrow.Foundation, escrow.Agent},
 		escrow.ReleaseSuspect:     {escrow.Supplier, escrow.Beneficiary, escrow.Foundation, escrow.Agent},
 		escrow.RecordVerification: {escrow.Agent, escrow.Auditor},
+		escrow.DecideDeposit:      {escrow.Agent},
+		escrow.AnnounceRelease:    {escrow.Supplier, escrow.Beneficiary, escrow.Agent},
 		escrow.StateRunning:       {escrow.Beneficiary, escrow.Operator},
 		escrow.ReadInstallation:   {escrow.Administrator},
 		escrow.ManageInstallation: {escrow.Administrator},

@@ -64,7 +64,7 @@ func (v View) Act(a *evidence.Act) bool {
 	}
 	area, _, _ := strings.Cut(a.Kind, ".")
 	switch area {
-	case "deposit", "finding", "destruction", "hold", "running":
+	case "deposit", "finding", "destruction", "hold", "running", "duty", "release":
 		var data struct {
 			Module string `json:"module"`
 		}

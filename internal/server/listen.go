@@ -90,6 +90,8 @@ func (s *Server) Run(ctx context.Context) error {
 	go func() { defer close(published); s.publish(publishing) }()
 	finished := make(chan struct{})
 	go func() { defer close(finished); s.finish(publishing) }()
+	watched := make(chan struct{})
+	go func() { defer close(watched); s.watchDuty(publishing) }()
 	s.options.Log.InfoContext(ctx, "serving", "role", s.config.Role, "address", s.Addr(), "metrics_address", s.MetricsAddr(), "ledger_key", s.keys.LedgerKey)
 	if s.web != nil {
 		if a, ok := s.web.net.Addr().(*net.TCPAddr); ok && !a.IP.IsLoopback() {
@@ -119,6 +121,7 @@ func (s *Server) Run(ctx context.Context) error {
 	endPublishing()
 	<-published
 	<-finished
+	<-watched
 	return errors.Join(err, s.syncs.stop(stop))
 }
 

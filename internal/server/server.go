@@ -22,6 +22,7 @@ import (
 	"holdfast/internal/blob/file"
 	"holdfast/internal/blob/partial"
 	"holdfast/internal/config"
+	"holdfast/internal/duty"
 	"holdfast/internal/escrow"
 	"holdfast/internal/intake/restic"
 	"holdfast/internal/keyring"
@@ -78,6 +79,7 @@ type Server struct {
 	tokens   *tokens
 	registry *arrangement.Registry
 	keeper   *retention.Keeper
+	duty     *duty.Watch
 	syncs    *syncs
 	health   *health
 	metrics  *metrics
@@ -178,6 +180,7 @@ func (s *Server) buildHTTP() http.Handler {
 	v := vault.New(database[vault.Tx]{s.db}, s.blobs, o.Now, s.keys.SigningLine)
 	s.syncs.vault = v
 	s.keeper = retention.New(database[retention.Tx]{s.db}, terms{}, s.blobs, s.keys.Signer, o.Now, o.Random)
+	s.duty = duty.New(database[duty.Tx]{s.db}, s.db, terms{}, o.Now)
 	releases := release.New(database[release.Tx]{s.db}, terms{}, o.Now, o.Random)
 	repositories := s.resticRepositories()
 	mux := http.NewServeMux()
@@ -193,6 +196,7 @@ func (s *Server) buildHTTP() http.Handler {
 		Restic:       resticStatus{repositories, s.syncs},
 		Cases:        releases,
 		Retention:    keeper{s.keeper},
+		Duty:         watch{s.duty},
 		Ledger:       &proofs{db: s.db, log: s.db.Ledger(), policy: s.policy, keys: client.ServerKeys{Ledger: s.keys.LedgerKey, Signing: s.keys.SigningLine}},
 		Now:          o.Now,
 		Log:          o.Log,

@@ -9,9 +9,10 @@ import (
 	"holdfast/internal/escrow"
 )
 
-// custodyTables are the tables of what is kept, stopped from going, and gone.
+// custodyTables are the tables of what is kept, stopped from going, gone, and
+// owed.
 func custodyTables() []*table {
-	return []*table{
+	return append(dutyTables(),
 		newTable("legal_hold", "arrangement id", "",
 			"module from_deposit:i to_deposit:i ground party person placed_us:i until_us:i lifted_us:i lifted_by lift_reason"),
 		newTable("destruction", "arrangement id", "", "module document:x state party person signing_key signature:x requested_us:i expires_us:i "+
@@ -21,7 +22,7 @@ func custodyTables() []*table {
 			"reasons marked_us:i first_party first_person first_reason first_us:i party person reason released_us:i"),
 		newTable("deposit_verified", "arrangement module deposit:i level:i", "", "party person note verified_us:i"),
 		newTable("running", "arrangement module party", "", "person deposit:i version stated_us:i"),
-	}
+	)
 }
 
 const holdColumns = `arrangement, id, module, from_deposit, to_deposit, ground, party, person, placed_us, until_us, lifted_us, lifted_by, lift_reason`

@@ -6,6 +6,7 @@ import (
 
 	"holdfast/internal/escrow/agreement/bind"
 	"holdfast/internal/escrow/agreement/quantity"
+	"holdfast/internal/escrow/duty"
 	"holdfast/internal/escrow/retention"
 )
 
@@ -118,6 +119,40 @@ func (a *Agreement) endsOn() time.Time {
 		return a.Deadline(start, t.Lasts)
 	}
 	return time.Time{}
+}
+
+// Duty returns what was agreed about the deposits of a module, and whether the
+// text names it. A module that is fetched is due as often as it is fetched, and
+// data as often as it is expected, unless the text says otherwise.
+func (a *Agreement) Duty(module string) (duty.Terms, bool) {
+	m := a.ModuleOf(module)
+	if m == nil {
+		return duty.Terms{}, false
+	}
+	base, _ := m.Base()
+	t := duty.Terms{MissedAfter: max(base.MissedAfter, 1), Cure: duty.Until(a.after(orElse(base.Cure, "5bd"))), Grace: duty.Until(a.after("1d")), Decide: duty.Until(a.after("24h"))}
+	if base.Accept != nil {
+		t.Level, t.Decide = base.Accept.Level, duty.Until(a.after(orElse(base.Accept.Within, "24h")))
+	}
+	if base.Content != nil {
+		t.Mandatory, t.Optional = slices.Clone(base.Content.Mandatory), slices.Clone(base.Content.Optional)
+	}
+	every := quantity.Period("")
+	switch {
+	case m.Data != nil:
+		every = m.Data.ExpectEvery
+	case m.Repository != nil:
+		every = m.Repository.Every
+	case m.Images != nil:
+		every = m.Images.Every
+	}
+	if d := base.Due; d != nil {
+		every = d.Every
+		t.AfterRelease = duty.Until(a.after(d.AfterRelease))
+		t.Grace = duty.Until(a.after(orElse(d.Grace, "1d")))
+	}
+	t.Every = duty.Until(a.after(every))
+	return t, true
 }
 
 // OwnerOf returns the party that an instance of a for_each belongs to: a

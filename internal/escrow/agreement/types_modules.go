@@ -30,8 +30,8 @@ type ModuleBase struct {
 	Retention   *Retention      `key:"retention" doc:"How long its deposits are kept. Without it every one is kept for ever."`
 	Content     *Content        `key:"content" doc:"What a deposit must and may hold."`
 	Due         *Due            `key:"due" doc:"When a deposit is due. Without it, of a fetched module as often as it is fetched and of data as often as it is expected."`
-	MissedAfter int             `key:"missed_after" min:"1" doc:"After how many missed deposits in a row the beneficiaries are told and the event is there. Default 1."`
-	Cure        quantity.Period `key:"cure" doc:"How long a late deposit may be made good before the beneficiaries are told. Default 5bd."`
+	MissedAfter int             `key:"missed_after" min:"1" doc:"After how many missed deposits in a row the beneficiaries are told. Default 1."`
+	Cure        quantity.Period `key:"cure" doc:"How long after the beneficiaries were told it may be made good before the event is there. Default 5bd."`
 	Accept      *Acceptance     `key:"accept" doc:"What a deposit must pass to count." later:"verification levels"`
 }
 

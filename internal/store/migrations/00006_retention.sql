@@ -106,3 +106,66 @@ CREATE TABLE running (
 	PRIMARY KEY (arrangement, module, party),
 	FOREIGN KEY (arrangement, module, deposit) REFERENCES deposit (arrangement, module, number)
 );
+
+-- What an agent said about a deposit that was taken in: whether it is what was
+-- agreed, and if not, where it is not.
+CREATE TABLE deposit_decision (
+	arrangement TEXT NOT NULL,
+	module      TEXT NOT NULL,
+	deposit     BIGINT NOT NULL,
+	refused     BOOLEAN NOT NULL,
+	level       BIGINT NOT NULL CHECK (level BETWEEN 0 AND 4),
+	defects     TEXT NOT NULL,
+	party       TEXT NOT NULL,
+	person      TEXT NOT NULL,
+	note        TEXT NOT NULL,
+	decided_us  BIGINT NOT NULL,
+	PRIMARY KEY (arrangement, module, deposit),
+	FOREIGN KEY (arrangement, module, deposit) REFERENCES deposit (arrangement, module, number)
+);
+
+CREATE TABLE software_release (
+	arrangement  TEXT NOT NULL,
+	module       TEXT NOT NULL,
+	version      TEXT NOT NULL,
+	party        TEXT NOT NULL,
+	person       TEXT NOT NULL,
+	announced_us BIGINT NOT NULL,
+	PRIMARY KEY (arrangement, module, version)
+);
+
+-- A step of the ladder is taken once for each deposit that is waited for,
+-- however often it is looked at.
+CREATE TABLE duty_step (
+	arrangement   TEXT NOT NULL,
+	module        TEXT NOT NULL,
+	after_deposit BIGINT NOT NULL CHECK (after_deposit >= 0),
+	step          TEXT NOT NULL,
+	entered_us    BIGINT NOT NULL,
+	taken_us      BIGINT NOT NULL,
+	PRIMARY KEY (arrangement, module, after_deposit, step)
+);
+
+CREATE TABLE notice (
+	arrangement TEXT NOT NULL,
+	id          TEXT NOT NULL,
+	audience    TEXT NOT NULL,
+	kind        TEXT NOT NULL,
+	module      TEXT NOT NULL,
+	subject     TEXT NOT NULL,
+	due_us      BIGINT NOT NULL,
+	made_us     BIGINT NOT NULL,
+	PRIMARY KEY (arrangement, id)
+);
+CREATE INDEX notice_audience ON notice (arrangement, audience, made_us);
+
+CREATE TABLE platform_gap (
+	from_us BIGINT NOT NULL PRIMARY KEY,
+	to_us   BIGINT NOT NULL CHECK (to_us >= from_us),
+	reason  TEXT NOT NULL
+);
+
+CREATE TABLE platform_pulse (
+	name    TEXT NOT NULL PRIMARY KEY,
+	seen_us BIGINT NOT NULL
+);

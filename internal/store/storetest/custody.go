@@ -255,3 +255,111 @@ func testVerifiedAndRunning(t *testing.T, d *Database) {
 	})
 	d.mustVerify(t)
 }
+
+func decision(deposit int) escrow.Decision {
+	return escrow.Decision{Arrangement: Acme, Module: "code", Deposit: deposit, Refused: true, Defects: []string{"README: it does not say how to build"},
+		Party: "agent", Person: "eva", Note: "looked at", DecidedAt: at(41)}
+}
+
+func softwareRelease(version string) escrow.SoftwareRelease {
+	return escrow.SoftwareRelease{Arrangement: Acme, Module: "code", Version: version, Party: "leverancier", Person: "bob", AnnouncedAt: at(42)}
+}
+
+func dutyStep(step string) escrow.DutyStep {
+	return escrow.DutyStep{Arrangement: Acme, Module: "code", After: 1, Step: step, EnteredAt: at(43), TakenAt: at(44)}
+}
+
+func notice(id, audience string) escrow.Notice {
+	return escrow.Notice{Arrangement: Acme, ID: id, Audience: audience, Kind: "duty.reminder", Module: "code", Subject: "deposit of code is due", DueAt: at(45), MadeAt: at(44)}
+}
+
+func gap() escrow.PlatformGap { return escrow.PlatformGap{From: at(50), To: at(90), Reason: "off"} }
+
+// dutySteps fill the tables of whether deposits come as agreed.
+func dutySteps() []step {
+	return []step{
+		{"deposit_decision", func(ctx context.Context, tx *store.Tx) error { return tx.PutDecision(ctx, decision(1)) }},
+		{"software_release", func(ctx context.Context, tx *store.Tx) error { return tx.PutRelease(ctx, softwareRelease("4.2")) }},
+		{"duty_step", func(ctx context.Context, tx *store.Tx) error {
+			_, err := tx.PutDutyStep(ctx, dutyStep("reminder"))
+			return err
+		}},
+		{"notice", func(ctx context.Context, tx *store.Tx) error { return tx.PutNotice(ctx, notice("n1", "leverancier")) }},
+		{"platform_gap", func(ctx context.Context, tx *store.Tx) error { return tx.PutGap(ctx, gap()) }},
+	}
+}
+
+func testDuty(t *testing.T, d *Database) {
+	d.Update(t, "deposit.accepted", putDeposit(Deposit("code", 1)))
+	d.refuses(t, "decision about no deposit", escrow.Conflict, func(ctx context.Context, tx *store.Tx) error { return tx.PutDecision(ctx, decision(2)) })
+	d.Update(t, "deposit.refused", func(ctx context.Context, tx *store.Tx) error { return tx.PutDecision(ctx, decision(1)) })
+	good := decision(1)
+	good.Refused, good.Level, good.Defects = false, 2, nil
+	d.Update(t, "deposit.agreed", func(ctx context.Context, tx *store.Tx) error { return tx.PutDecision(ctx, good) })
+	same(t, d, "decisions", []escrow.Decision{good}, func(ctx context.Context, tx *store.Tx) ([]escrow.Decision, error) {
+		return tx.Decisions(ctx, Acme, "code")
+	})
+	for _, version := range []string{"4.3", "4.2"} {
+		d.Update(t, "release.announced", func(ctx context.Context, tx *store.Tx) error { return tx.PutRelease(ctx, softwareRelease(version)) })
+	}
+	d.refuses(t, "announced twice", escrow.Conflict, func(ctx context.Context, tx *store.Tx) error { return tx.PutRelease(ctx, softwareRelease("4.2")) })
+	same(t, d, "releases", []escrow.SoftwareRelease{softwareRelease("4.2"), softwareRelease("4.3")}, func(ctx context.Context, tx *store.Tx) ([]escrow.SoftwareRelease, error) {
+		return tx.Releases(ctx, Acme, "code")
+	})
+	take := func(s escrow.DutyStep, fresh bool) {
+		t.Helper()
+		_, err := d.DB.Update(t.Context(), func(tx *store.Tx) ([]escrow.Act, error) {
+			got, err := tx.PutDutyStep(t.Context(), s)
+			if got != fresh {
+				t.Errorf("step %s: fresh %t", s.Step, got)
+			}
+			if err != nil || !got {
+				return nil, err
+			}
+			return []escrow.Act{Act("duty."+s.Step, "code")}, nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	take(dutyStep("reminder"), true)
+	again := dutyStep("reminder")
+	again.EnteredAt, again.TakenAt = at(430), at(440)
+	take(again, false)
+	take(dutyStep("second"), true)
+	same(t, d, "steps", []escrow.DutyStep{dutyStep("reminder"), dutyStep("second")}, func(ctx context.Context, tx *store.Tx) ([]escrow.DutyStep, error) {
+		return tx.DutySteps(ctx, Acme, "code")
+	})
+	newer := notice("n2", "agent")
+	newer.MadeAt = at(46)
+	for _, n := range []escrow.Notice{notice("n1", "leverancier"), newer} {
+		d.Update(t, "notice", func(ctx context.Context, tx *store.Tx) error { return tx.PutNotice(ctx, n) })
+	}
+	d.refuses(t, "the same notice", escrow.Conflict, func(ctx context.Context, tx *store.Tx) error { return tx.PutNotice(ctx, newer) })
+	list := func(audience string, limit int) func(context.Context, *store.Tx) ([]escrow.Notice, error) {
+		return func(ctx context.Context, tx *store.Tx) ([]escrow.Notice, error) {
+			return tx.Notices(ctx, Acme, audience, limit)
+		}
+	}
+	same(t, d, "all notices", []escrow.Notice{newer, notice("n1", "leverancier")}, list("", 10))
+	same(t, d, "the newest notice", []escrow.Notice{newer}, list("", 1))
+	same(t, d, "notices of one", []escrow.Notice{notice("n1", "leverancier")}, list("leverancier", 10))
+
+	d.Update(t, "platform.off", func(ctx context.Context, tx *store.Tx) error { return tx.PutGap(ctx, gap()) })
+	longer, shorter := gap(), gap()
+	longer.To, shorter.To, shorter.Reason = at(900), at(60), "the clock was set back"
+	d.refuses(t, "a longer gap", escrow.Conflict, func(ctx context.Context, tx *store.Tx) error { return tx.PutGap(ctx, longer) })
+	d.Update(t, "platform.clock", func(ctx context.Context, tx *store.Tx) error { return tx.PutGap(ctx, shorter) })
+	same(t, d, "gaps", []escrow.PlatformGap{shorter}, func(ctx context.Context, tx *store.Tx) ([]escrow.PlatformGap, error) { return tx.Gaps(ctx) })
+
+	size := d.size(t)
+	for i, want := range []int{0, 100, 107, 90} {
+		now := []int{100, 107, 90, 91}[i]
+		before, err := d.Pulse(t.Context(), at(now))
+		if err != nil || want == 0 && !before.IsZero() || want > 0 && !before.Equal(at(want)) {
+			t.Errorf("pulse %d: before it %s (%v)", now, before, err)
+		}
+	}
+	d.wantSize(t, size) // a pulse leaves no act
+	d.mustVerify(t)
+}

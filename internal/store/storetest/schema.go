@@ -78,7 +78,7 @@ func update() bool {
 // form that is the same for both engines.
 func testSchema(t *testing.T, d *Database) {
 	var b strings.Builder
-	for _, table := range append(d.tables(t), "act_subject", "job_lease", "restic_file", "restic_lock", "restic_usage") {
+	for _, table := range append(d.tables(t), "act_subject", "job_lease", "platform_pulse", "restic_file", "restic_lock", "restic_usage") {
 		fmt.Fprintf(&b, "%s\n", table)
 		for _, c := range d.describe(t, table) {
 			fmt.Fprintf(&b, "\t%s\n", c)

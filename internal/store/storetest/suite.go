@@ -32,6 +32,7 @@ func Run(t *testing.T, open func(testing.TB) *Database) {
 		{"destructions", testDestructions},
 		{"marks", testMarks},
 		{"verified and running", testVerifiedAndRunning},
+		{"duty", testDuty},
 		{"text order", testTextOrder},
 		{"bad text", testBadText},
 

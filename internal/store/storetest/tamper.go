@@ -73,7 +73,7 @@ func (d *Database) tables(t testing.TB) []string {
 		case strings.HasPrefix(name, "river_"): // jobs say what is to be done, not what is so
 		case name == "goose_db_version": // which migrations ran
 		case name == "act_subject": // drawn from the ledger, checked when it is used
-		case name == "job_lease": // which process is at work just now
+		case name == "job_lease", name == "platform_pulse": // which process is at work just now, and that one was
 		case name == "retired": // says that this is the state no more
 		case name == "stored_object", name == "object_copy", name == "scrub": // follows from the locations
 		case strings.HasPrefix(name, "restic_"): // what has arrived; deposits are what is recorded

@@ -32,6 +32,7 @@ type Services struct {
 	Restic       Restic
 	Cases        Cases
 	Retention    Retention
+	Duty         Duty
 	Ledger       Ledger
 	Now          func() time.Time
 	Log          *slog.Logger
@@ -101,6 +102,7 @@ func Register(mux *http.ServeMux, s Services) *huma.OpenAPI {
 	a.restic()
 	a.cases()
 	a.retention()
+	a.duty()
 	a.tokens()
 	a.ledger()
 	return a.huma.OpenAPI()

@@ -1,0 +1,73 @@
+package api
+
+import (
+	"context"
+	"net/http"
+
+	"holdfast/client"
+	"holdfast/internal/escrow"
+)
+
+// Duty sees to it that deposits come as agreed.
+type Duty interface {
+	// Standing returns how the modules that pick names stand.
+	Standing(ctx context.Context, arrangement string, pick func(module string) bool) ([]client.Duty, error)
+	Decide(ctx context.Context, actor escrow.Actor, d escrow.Decision) (escrow.Decision, error)
+	Announce(ctx context.Context, actor escrow.Actor, r escrow.SoftwareRelease) error
+	Notices(ctx context.Context, arrangement, audience string) ([]escrow.Notice, error)
+}
+
+func (a *api) duty() {
+	route(a, op{method: http.MethodGet, path: "/arrangements/{arrangement}/duty", id: "duty", summary: "Of every module, whether its deposits come as agreed", action: escrow.ReadDeposits},
+		func(ctx context.Context, actor escrow.Actor, in *ArrangementPath) (*reply[[]client.Duty], error) {
+			v, err := a.Views.View(ctx, actor, in.Arrangement)
+			if err != nil {
+				return nil, err
+			}
+			list, err := a.Duty.Standing(ctx, in.Arrangement, v.Module)
+			if err != nil {
+				return nil, err
+			}
+			return answer(list), nil
+		})
+	type decideInput struct {
+		DepositPath
+		Body client.NewDecision
+	}
+	route(a, op{method: http.MethodPost, path: "/arrangements/{arrangement}/modules/{module}/deposits/{number}/decision", id: "decide-deposit",
+		summary: "Accept a deposit as what was agreed, or refuse it with what is wrong and where", action: escrow.DecideDeposit, status: http.StatusNoContent},
+		func(ctx context.Context, actor escrow.Actor, in *decideInput) (*struct{}, error) {
+			_, err := a.Duty.Decide(ctx, actor, escrow.Decision{Arrangement: in.Arrangement, Module: in.Module, Deposit: in.Number,
+				Refused: in.Body.Refused, Level: in.Body.Level, Defects: in.Body.Defects, Note: in.Body.Note})
+			return nil, err
+		})
+	type announceInput struct {
+		ModulePath
+		Body client.Announcement
+	}
+	route(a, op{method: http.MethodPost, path: "/arrangements/{arrangement}/modules/{module}/releases", id: "announce-release",
+		summary: "Say that a new version of a module's software is there", action: escrow.AnnounceRelease, status: http.StatusNoContent},
+		func(ctx context.Context, actor escrow.Actor, in *announceInput) (*struct{}, error) {
+			if err := a.seesModule(ctx, actor, in.ModulePath); err != nil {
+				return nil, err
+			}
+			return nil, a.Duty.Announce(ctx, actor, escrow.SoftwareRelease{Arrangement: in.Arrangement, Module: in.Module, Version: in.Body.Version})
+		})
+	route(a, op{method: http.MethodGet, path: "/arrangements/{arrangement}/notices", id: "list-notices",
+		summary: "What the caller's party was told, the newest first; the agent sees what everybody was told", action: escrow.ReadDeposits},
+		func(ctx context.Context, actor escrow.Actor, in *ArrangementPath) (*reply[[]client.PartyNotice], error) {
+			audience := actor.Party
+			if actor.Role == escrow.Agent || actor.Role == escrow.Administrator {
+				audience = ""
+			}
+			list, err := a.Duty.Notices(ctx, in.Arrangement, audience)
+			if err != nil {
+				return nil, err
+			}
+			out := make([]client.PartyNotice, len(list))
+			for i, n := range list {
+				out[i] = client.PartyNotice{ID: n.ID, Audience: n.Audience, Kind: n.Kind, Module: n.Module, Subject: n.Subject, Due: timePtr(n.DueAt), MadeAt: n.MadeAt.UTC()}
+			}
+			return answer(out), nil
+		})
+}
