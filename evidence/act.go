@@ -24,6 +24,15 @@ const (
 	ActDepositAccepted = "deposit.accepted" // its subject is the digest of the deposit manifest
 	ActErased          = "ledger.erased"    // its data is an [Erasure]
 
+	// Of the locations of objects; the subject is an object or a location.
+	ActFindingDamaged  = "finding.damaged"  // a copy is not the object
+	ActFindingMissing  = "finding.missing"  // a copy is not there
+	ActFindingUnhealed = "finding.unhealed" // and no good one was found to replace it
+	ActObjectHealed    = "object.healed"
+	ActObjectDiscarded = "object.discarded" // nothing refers to the objects; they go from every location
+	ActScrubRequested  = "scrub.requested"
+	ActScrubFinished   = "scrub.finished"
+
 	// ActDestructionApproved drops what deposits are made of; its subject is the
 	// digest of the request. ActDestructionCertified carries the digest of the
 	// certificate as its subject.

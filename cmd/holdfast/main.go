@@ -32,6 +32,8 @@ type cli struct {
 	Deposit   depositCmd   `cmd:"" help:"Make a deposit on this machine."`
 	Deposits  depositsCmd  `cmd:"" help:"List the deposits of a module."`
 	Receipt   receiptCmd   `cmd:"" help:"Fetch, check and keep the receipt of a deposit."`
+	Location  locationCmd  `cmd:"" help:"Where objects are kept: list, drain, retire, reload."`
+	Scrub     scrubCmd     `cmd:"" help:"Read every object at every location now and heal what is bad."`
 	Hold      holdCmd      `cmd:"" help:"Stop the deletion of deposits."`
 	Retention retentionCmd `cmd:"" help:"Show which deposits stay and why."`
 	Running   runningCmd   `cmd:"" help:"Say which version you run, so that it stays."`

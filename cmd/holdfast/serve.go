@@ -46,7 +46,7 @@ func (c *serveCmd) Run(ctx context.Context, s *streams) error {
 		level = slog.LevelWarn
 	}
 	log := slog.New(slog.NewJSONHandler(s.err, &slog.HandlerOptions{Level: level}))
-	srv, err := server.Open(ctx, cfg, server.Options{Log: log, NewAdminToken: c.NewAdminToken})
+	srv, err := server.Open(ctx, cfg, server.Options{Log: log, NewAdminToken: c.NewAdminToken, Reload: c.load})
 	if err != nil {
 		return err
 	}

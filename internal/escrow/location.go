@@ -80,3 +80,61 @@ type CopyResult struct {
 	Reason   string        // why it is not held
 	Retry    time.Duration // when to try again; it grows with each failure
 }
+
+// LocationStatus is a location with what is there and how it does.
+type LocationStatus struct {
+	Location
+	Use     LocationUse
+	Scrub   ScrubPass
+	Away    bool          // it does not work at the moment, as one process sees it
+	Error   string        // why
+	Since   time.Time     // since when
+	Latency time.Duration // of reads lately
+}
+
+// ScrubPass is one reading of everything at a location.
+type ScrubPass struct {
+	Location   string
+	StartedAt  time.Time
+	Position   string // the latest object that was read
+	Objects    int64  // read so far
+	Bytes      int64
+	Damaged    int64 // found so far
+	Missing    int64
+	Healed     int64
+	Total      int64 // to read, as it was at the start
+	TotalBytes int64
+	Urgent     bool      // somebody waits for it: at full speed
+	FinishedAt time.Time // zero while it runs
+}
+
+// Unhealed counts what was found and could not be put right.
+func (p ScrubPass) Unhealed() int64 { return p.Damaged + p.Missing - p.Healed }
+
+// LocatedCopy is a copy at one location with its object.
+type LocatedCopy struct {
+	Name  string
+	Size  int64
+	State CopyState
+}
+
+// ObjectHit is what refers to an object.
+type ObjectHit struct {
+	Arrangement string
+	Module      string
+	Deposit     int    // 0 for something else
+	What        string // what else it is, such as "state"
+}
+
+// GoingObject is an object that is being removed from every location.
+type GoingObject struct {
+	Name  string
+	Size  int64
+	Cause string
+}
+
+// Why an object is removed.
+const (
+	CauseUnused    = "unused"    // uploaded or made, and nothing refers to it
+	CauseDestroyed = "destroyed" // of a deposit that was destroyed
+)

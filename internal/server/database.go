@@ -9,6 +9,7 @@ import (
 	"holdfast/internal/intake/restic"
 	"holdfast/internal/keyring"
 	"holdfast/internal/release"
+	"holdfast/internal/scrub"
 	"holdfast/internal/store"
 	"holdfast/internal/vault"
 )
@@ -18,6 +19,7 @@ var (
 	_ arrangement.Tx = (*store.Tx)(nil)
 	_ keyring.Tx     = (*store.Tx)(nil)
 	_ vault.Tx       = (*store.Tx)(nil)
+	_ scrub.Tx       = (*store.Tx)(nil)
 	_ release.Tx     = (*store.Tx)(nil)
 	_ restic.Tx      = (*store.Tx)(nil)
 )

@@ -7,9 +7,11 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"holdfast/internal/escrow"
+	"holdfast/internal/store"
 )
 
 // listener is one address this process answers on.
@@ -92,6 +94,21 @@ func (s *Server) Run(ctx context.Context) error {
 	go func() { defer close(finished); s.finish(publishing) }()
 	watched := make(chan struct{})
 	go func() { defer close(watched); s.watchDuty(publishing) }()
+	placed := make(chan struct{})
+	go func() {
+		defer close(placed)
+		var wg sync.WaitGroup
+		if s.config.Role.Works() {
+			if s.db.Engine() == store.SQLite {
+				if err := s.places.journal.FreeScrubs(publishing); err != nil {
+					s.options.Log.WarnContext(publishing, "scrub", "error", err)
+				}
+			}
+			wg.Go(func() { s.places.run(publishing) })
+		}
+		wg.Go(func() { s.places.watch(publishing) })
+		wg.Wait()
+	}()
 	s.options.Log.InfoContext(ctx, "serving", "role", s.config.Role, "address", s.Addr(), "metrics_address", s.MetricsAddr(), "ledger_key", s.keys.LedgerKey)
 	if s.web != nil {
 		if a, ok := s.web.net.Addr().(*net.TCPAddr); ok && !a.IP.IsLoopback() {
@@ -122,6 +139,7 @@ func (s *Server) Run(ctx context.Context) error {
 	<-published
 	<-finished
 	<-watched
+	<-placed
 	return errors.Join(err, s.syncs.stop(stop))
 }
 

@@ -17,7 +17,7 @@ import (
 
 // objects moves sealed objects in and out for the API.
 type objects struct {
-	blobs    blob.Store
+	places   *locations
 	db       *store.DB
 	releases *release.Releases
 	limit    int64 // bytes of one object
@@ -38,9 +38,9 @@ func (o *objects) Put(ctx context.Context, actor escrow.Actor, arrangement, modu
 		return api.Uploaded{}, o.tooLarge(name)
 	}
 	if part.Total > 0 {
-		return o.putPart(ctx, arrangement, module, name, part, body)
+		return o.putPart(ctx, actor.Party, arrangement, module, name, part, body)
 	}
-	w, err := o.blobs.Create(ctx)
+	w, err := o.places.forArrangement(arrangement, actor.Party).Create(ctx)
 	if err != nil {
 		return api.Uploaded{}, err
 	}
@@ -92,8 +92,8 @@ func (o *objects) keep(arrangement, module, name string, arrived io.Reader) {
 
 // putPart adds a part to what has arrived of an object. The last part makes
 // the object, if all of it hashes to its name.
-func (o *objects) putPart(ctx context.Context, arrangement, module, name string, part api.Part, body io.Reader) (api.Uploaded, error) {
-	if size, err := o.blobs.Stat(ctx, name); err == nil { // repeated after its answer was lost
+func (o *objects) putPart(ctx context.Context, party, arrangement, module, name string, part api.Part, body io.Reader) (api.Uploaded, error) {
+	if size, err := o.places.blobs.Stat(ctx, name); err == nil { // repeated after its answer was lost
 		return api.Uploaded{Size: size, Offset: size, Done: true}, nil
 	} else if escrow.CodeOf(err) != escrow.Missing {
 		return api.Uploaded{}, err
@@ -119,7 +119,7 @@ func (o *objects) putPart(ctx context.Context, arrangement, module, name string,
 	case up.Size() < part.Total:
 		return api.Uploaded{Offset: up.Size()}, nil
 	}
-	w, err := o.blobs.Create(ctx)
+	w, err := o.places.forArrangement(arrangement, party).Create(ctx)
 	if err != nil {
 		return api.Uploaded{}, err
 	}
@@ -181,7 +181,7 @@ func (o *objects) Stat(ctx context.Context, actor escrow.Actor, arrangement, mod
 	if err := o.mayDeposit(ctx, actor, arrangement, module); err != nil {
 		return 0, err
 	}
-	return o.blobs.Stat(ctx, name)
+	return o.places.blobs.Stat(ctx, name)
 }
 
 // Fetch implements api.Objects.
@@ -192,7 +192,7 @@ func (o *objects) Fetch(ctx context.Context, actor escrow.Actor, arrangement, na
 	if err := o.releases.MayFetch(ctx, actor, arrangement, name); err != nil {
 		return nil, err
 	}
-	return o.blobs.Open(ctx, name)
+	return o.places.blobs.Open(ctx, name)
 }
 
 // State implements api.Objects.
@@ -208,5 +208,5 @@ func (o *objects) State(ctx context.Context, actor escrow.Actor, arrangement, mo
 	if err != nil {
 		return nil, err
 	}
-	return o.blobs.Open(ctx, s.State)
+	return o.places.blobs.Open(ctx, s.State)
 }

@@ -108,7 +108,7 @@ func (y *syncs) resticDeposit(ctx context.Context, arrangement, module string, c
 			WithHint("run 'holdfast deposit restic init' with the password file")
 	}
 	base.State.Chain = chain
-	maker := deposit.Maker{Objects: y.blobs, Identity: y.keys.Identity, Signer: y.keys.Signer, By: vault.ServerName, Checked: evidence.CheckedByServer, Now: y.now}
+	maker := deposit.Maker{Objects: y.places.forArrangement(arrangement, ""), Identity: y.keys.Identity, Signer: y.keys.Signer, By: vault.ServerName, Checked: evidence.CheckedByServer, Now: y.now}
 	made, err := maker.Restic(base, files, more)
 	if err != nil {
 		return nil, err

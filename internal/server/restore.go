@@ -225,8 +225,8 @@ func (s *staged) place(c, made config.Config) error {
 }
 
 // openObjects opens the objects of an installation.
-func openObjects(_ context.Context, c config.Config, _ *store.DB) (blob.Store, error) {
-	return file.Open(c.ObjectsDir())
+func openObjects(ctx context.Context, c config.Config, db *store.DB) (blob.Store, error) {
+	return readLocations(ctx, c, db, Options{})
 }
 
 // keepObjects returns what stores the objects of a backup. The archive's reader

@@ -21,6 +21,7 @@ import (
 	"holdfast/internal/arrangement"
 	"holdfast/internal/blob/file"
 	"holdfast/internal/blob/partial"
+	"holdfast/internal/blob/replica"
 	"holdfast/internal/config"
 	"holdfast/internal/duty"
 	"holdfast/internal/escrow"
@@ -47,6 +48,9 @@ type Options struct {
 	// Lease is how long a process on the same PostgreSQL may be silent before
 	// its syncs are taken for dead; 0 for the default of package job.
 	Lease time.Duration
+	// Reload reads the configuration again for new locations; nil where there
+	// is no file to read.
+	Reload func() (config.Config, error)
 	// ResticFiles bounds the files of one deposit of a restic repository; 0
 	// for the default.
 	ResticFiles int
@@ -74,7 +78,8 @@ type Server struct {
 	policy   evidence.Policy // the ledger's own key, and the witnesses whose cosignatures are taken
 	lock     *file.DirLock
 	db       *store.DB
-	blobs    *file.Store
+	places   *locations
+	blobs    *replica.Store // of places
 	uploads  *partial.Store
 	tokens   *tokens
 	registry *arrangement.Registry
@@ -149,8 +154,11 @@ func (s *Server) openState(ctx context.Context) error {
 	if s.uploads, err = partial.Open(filepath.Join(c.Data, "uploads"), s.options.Now); err != nil {
 		return err
 	}
-	s.blobs, err = file.Open(c.ObjectsDir())
-	return err
+	if s.places, err = openLocations(ctx, c, s.db, s.options); err != nil {
+		return err
+	}
+	s.blobs = s.places.blobs
+	return nil
 }
 
 func openStore(ctx context.Context, c config.Config, k *Keys, o Options) (*store.DB, error) {
@@ -192,7 +200,8 @@ func (s *Server) buildHTTP() http.Handler {
 		Arrangements: s.registry,
 		Keys:         keyring.New(database[keyring.Tx]{s.db}, terms{}, o.Now),
 		Deposits:     &deposits{Vault: v, db: s.db, queue: s.syncs.queue, now: o.Now, log: o.Log},
-		Objects:      &objects{blobs: s.blobs, db: s.db, releases: releases, limit: s.config.MaxObject, uploads: s.uploads},
+		Objects:      &objects{places: s.places, db: s.db, releases: releases, limit: s.config.MaxObject, uploads: s.uploads},
+		Locations:    s.places,
 		Restic:       resticStatus{repositories, s.syncs},
 		Cases:        releases,
 		Retention:    keeper{s.keeper},

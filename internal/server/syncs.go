@@ -11,7 +11,6 @@ import (
 	"unicode"
 
 	"holdfast/evidence"
-	"holdfast/internal/blob"
 	"holdfast/internal/config"
 	"holdfast/internal/deposit"
 	"holdfast/internal/escrow"
@@ -28,7 +27,7 @@ import (
 type syncs struct {
 	config config.Config
 	db     *store.DB
-	blobs  blob.Store
+	places *locations
 	keys   *Keys
 	vault  *vault.Vault
 	guard  *egress.Guard
@@ -48,7 +47,7 @@ func (s *Server) buildSyncs() error {
 	if err != nil {
 		return err
 	}
-	y := &syncs{config: s.config, db: s.db, blobs: s.blobs, keys: s.keys, guard: egress.New(egress.Options{Allow: allowed}), now: s.options.Now, log: s.options.Log, metrics: s.metrics, resticFiles: cmp.Or(s.options.ResticFiles, resticFilesAtOnce)}
+	y := &syncs{config: s.config, db: s.db, places: s.places, keys: s.keys, guard: egress.New(egress.Options{Allow: allowed}), now: s.options.Now, log: s.options.Log, metrics: s.metrics, resticFiles: cmp.Or(s.options.ResticFiles, resticFilesAtOnce)}
 	db, driver := s.db.Jobs()
 	y.queue, err = job.New(job.Config{DB: db, Driver: driver, Syncer: y, Now: s.options.Now, Log: s.options.Log,
 		Exclusive: s.db.Engine() == store.SQLite, QueueOnly: !s.config.Role.Works(), Workers: s.config.Workers, Every: time.Duration(s.config.ScheduleEvery), Lease: s.options.Lease})
@@ -118,6 +117,8 @@ func (y *syncs) deposit(ctx context.Context, arrangement, module string) (*escro
 		return nil, err
 	case m.Source.Mode == escrow.Restic:
 		return y.restic(ctx, arrangement, module)
+	case m.Kind == escrow.Images && m.Source.Mode == escrow.Pull:
+		return y.images(ctx, arrangement, module)
 	}
 	return y.git(ctx, arrangement, module)
 }
@@ -144,7 +145,7 @@ func (y *syncs) git(ctx context.Context, arrangement, module string) (*escrow.De
 	if err != nil {
 		return nil, err
 	}
-	maker := deposit.Maker{Objects: y.blobs, Identity: y.keys.Identity, Signer: y.keys.Signer, By: vault.ServerName, Checked: evidence.CheckedByServer, Now: y.now}
+	maker := deposit.Maker{Objects: y.places.forArrangement(arrangement, ""), Identity: y.keys.Identity, Signer: y.keys.Signer, By: vault.ServerName, Checked: evidence.CheckedByServer, Now: y.now}
 	made, err := maker.Git(ctx, base, git.Options{
 		Source: git.Source{Endpoint: endpoint, Exclude: m.Source.Exclude, LFS: m.Source.LFS, Rebase: m.Rebase},
 		Wire:   wire.Config{Dial: y.guard.DialContext, AllowLocal: y.config.LocalSources, Limits: wire.Limits{Pack: y.config.MaxPack}},

@@ -53,7 +53,7 @@ func Verify(ctx context.Context, c config.Config, o Options, pins []evidence.Pin
 	if _, err := sameInstallation(ctx, c, k, db); err != nil {
 		return nil, err
 	}
-	blobs, err := file.Open(c.ObjectsDir())
+	blobs, err := openObjects(ctx, c, db)
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +71,12 @@ func Verify(ctx context.Context, c config.Config, o Options, pins []evidence.Pin
 
 // present refuses to verify what is not there.
 func present(c config.Config) error {
-	paths := []string{c.Data, c.KeysDir(), c.ObjectsDir()}
+	paths := []string{c.Data, c.KeysDir()}
+	for _, l := range c.AllLocations() {
+		if len(c.Locations) == 0 { // where there are several, one may be away
+			paths = append(paths, l.Path)
+		}
+	}
 	if c.Database == "" {
 		paths = append(paths, c.SQLitePath())
 	}

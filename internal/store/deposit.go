@@ -46,7 +46,7 @@ func (t *Tx) PutDeposit(ctx context.Context, d escrow.Deposit) error {
 	for i, o := range d.Objects {
 		rows[i], names[i] = []any{i, o.Name, o.Size}, o.Name
 	}
-	if err := t.useObjects(ctx, names); err != nil {
+	if err := t.useObjects(ctx, d.Arrangement, names); err != nil {
 		return err
 	}
 	return t.insertGroup(ctx, "deposit_object", []any{d.Arrangement, d.Module, d.Number}, rows)
@@ -214,7 +214,7 @@ func (t *Tx) PutSourceState(ctx context.Context, s escrow.SourceState) error {
 	if err != nil {
 		return err
 	}
-	if err := t.useObjects(ctx, append([]string{s.State}, s.Segments...)); err != nil {
+	if err := t.useObjects(ctx, s.Arrangement, append([]string{s.State}, s.Segments...)); err != nil {
 		return err
 	}
 	n, err := t.write(ctx, "source_state", `INSERT INTO source_state (`+sourceStateColumns+`)

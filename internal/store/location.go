@@ -94,7 +94,7 @@ func (t *Tx) ForgetCopies(ctx context.Context, location string) error {
 
 // useObjects marks objects as part of a deposit or state. One that is being
 // removed at this moment is as good as not there.
-func (t *Tx) useObjects(ctx context.Context, names []string) error {
+func (t *Tx) useObjects(ctx context.Context, arrangement string, names []string) error {
 	for chunk := range slices.Chunk(names, objectsAtOnce) {
 		in, args := inList(chunk)
 		scan := func(s scanner) (name string, err error) { return name, s.Scan(&name) }
@@ -105,7 +105,10 @@ func (t *Tx) useObjects(ctx context.Context, names []string) error {
 		if len(gone) > 0 {
 			return escrow.Errorf(escrow.Conflict, "object %s was not uploaded", gone[0]).WithHint("upload it, then submit the deposit again")
 		}
-		if _, err := t.tx.ExecContext(ctx, `UPDATE stored_object SET used = TRUE WHERE used = FALSE AND name IN (`+in+`)`, args...); err != nil {
+		// Where it came from is known at the latest now.
+		args = append(args, arrangement)
+		if _, err := t.tx.ExecContext(ctx, fmt.Sprintf(`UPDATE stored_object SET used = TRUE, arrangement = CASE WHEN arrangement = '' THEN $%d ELSE arrangement END
+			WHERE used = FALSE AND name IN (%s)`, len(args), in), args...); err != nil {
 			return err
 		}
 	}
@@ -122,44 +125,38 @@ func (t *Tx) LostObjects(ctx context.Context, arrangement, module string, most i
 		ORDER BY 1 LIMIT $3`, arrangement, module, most)
 }
 
-// Collectable is an object that nothing refers to.
-type Collectable struct {
-	Name  string
-	Size  int64
-	Cause string
-}
-
-// Why an object is removed.
-const (
-	CauseUnused    = "unused"    // uploaded or made, and no deposit uses it
-	CauseDestroyed = "destroyed" // of a deposit that was destroyed
-)
-
 // nothingRefers is the condition under which an object may go. What refers to
 // objects is listed here and in [Tx.EachObject].
 const nothingRefers = `NOT EXISTS (SELECT 1 FROM deposit_object AS d WHERE d.name = o.name)
 	AND NOT EXISTS (SELECT 1 FROM restic_file AS r WHERE r.object = o.name)
 	AND NOT EXISTS (SELECT 1 FROM source_state AS s WHERE s.state = o.name OR s.segments LIKE '%"' || o.name || '"%')`
 
-// Collectables looks for objects that nothing refers to: those of destroyed
-// deposits, and others that have not arrived again since the given time.
+// Collectables looks for objects that nothing refers to and that have not
+// arrived again since the given time.
 func (t *Tx) Collectables(ctx context.Context, before time.Time, most int) ([]string, error) {
 	scan := func(s scanner) (name string, err error) { return name, s.Scan(&name) }
-	return many(ctx, t, scan, `SELECT o.name FROM stored_object AS o
-		WHERE o.going = FALSE AND (o.arrived_us < $1 OR EXISTS (SELECT 1 FROM destroyed_object AS x WHERE x.name = o.name))
-			AND `+nothingRefers+` ORDER BY o.name LIMIT $2`, micros(before), most)
+	return many(ctx, t, scan, `SELECT o.name FROM stored_object AS o WHERE o.going = FALSE AND o.arrived_us < $1 AND `+nothingRefers+`
+		ORDER BY o.name LIMIT $2`, micros(before), most)
+}
+
+// DestroyedLeft looks for objects of destroyed deposits that are still kept
+// although nothing refers to them.
+func (t *Tx) DestroyedLeft(ctx context.Context, most int) ([]string, error) {
+	scan := func(s scanner) (name string, err error) { return name, s.Scan(&name) }
+	return many(ctx, t, scan, `SELECT o.name FROM destroyed_object AS x JOIN stored_object AS o ON o.name = x.name
+		WHERE o.going = FALSE AND `+nothingRefers+` ORDER BY o.name LIMIT $1`, most)
 }
 
 // CollectObjects marks those of the named objects as going that nothing refers
 // to now, either: since [Tx.Collectables] looked, one may have arrived again or
 // become part of a deposit. From then on no deposit can be made of them; an
 // upload of the same bytes waits until they are gone. The caller records which.
-func (t *Tx) CollectObjects(ctx context.Context, before time.Time, names []string) ([]Collectable, error) {
+func (t *Tx) CollectObjects(ctx context.Context, before time.Time, names []string) ([]escrow.GoingObject, error) {
 	if err := t.writable(); err != nil {
 		return nil, err
 	}
-	scan := func(s scanner) (c Collectable, err error) { return c, s.Scan(&c.Name, &c.Size, &c.Cause) }
-	var list []Collectable
+	scan := func(s scanner) (c escrow.GoingObject, err error) { return c, s.Scan(&c.Name, &c.Size, &c.Cause) }
+	var list []escrow.GoingObject
 	for chunk := range slices.Chunk(names, objectsAtOnce) {
 		in, args := inList(chunk)
 		args = append(args, micros(before))
@@ -167,13 +164,13 @@ func (t *Tx) CollectObjects(ctx context.Context, before time.Time, names []strin
 		found, err := many(ctx, t, scan, fmt.Sprintf(`UPDATE stored_object AS o SET going = TRUE,
 				cause = CASE WHEN %s THEN '%s' ELSE '%s' END
 			WHERE o.name IN (%s) AND o.going = FALSE AND (o.arrived_us < $%d OR %s) AND %s RETURNING name, size, cause`,
-			destroyed, CauseDestroyed, CauseUnused, in, len(args), destroyed, nothingRefers), args...)
+			destroyed, escrow.CauseDestroyed, escrow.CauseUnused, in, len(args), destroyed, nothingRefers), args...)
 		if err != nil {
 			return nil, err
 		}
 		list = append(list, found...)
 	}
-	slices.SortFunc(list, func(a, b Collectable) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(list, func(a, b escrow.GoingObject) int { return strings.Compare(a.Name, b.Name) })
 	return list, nil
 }
 
@@ -197,4 +194,25 @@ func (t *Tx) ObjectsLeft(ctx context.Context, names []string) (int, error) {
 		left += n
 	}
 	return left, nil
+}
+
+// ObjectHits returns what refers to an object: deposits, and the state of
+// modules.
+func (t *Tx) ObjectHits(ctx context.Context, name string) ([]escrow.ObjectHit, error) {
+	scan := func(s scanner) (h escrow.ObjectHit, err error) {
+		return h, s.Scan(&h.Arrangement, &h.Module, &h.Deposit, &h.What)
+	}
+	return many(ctx, t, scan, `SELECT arrangement, module, deposit, '' FROM deposit_object WHERE name = $1
+		UNION SELECT arrangement, module, 0, 'state' FROM source_state WHERE state = $1 OR segments LIKE '%"' || $1 || '"%'
+		UNION SELECT arrangement, module, 0, 'repository' FROM restic_file WHERE object = $1
+		ORDER BY 1, 2, 3`, name)
+}
+
+// ScrubPass returns how far the scrubber is at a location.
+func (t *Tx) ScrubPass(ctx context.Context, location string) (escrow.ScrubPass, error) {
+	list, err := many(ctx, t, scanPass, `SELECT `+passColumns+` FROM scrub WHERE location = $1`, location)
+	if err != nil || len(list) == 0 {
+		return escrow.ScrubPass{Location: location}, err
+	}
+	return list[0], nil
 }

@@ -57,6 +57,7 @@ CREATE TABLE scrub (
 	total       BIGINT NOT NULL,
 	total_bytes BIGINT NOT NULL,
 	urgent      BOOLEAN NOT NULL,
-	stepped_us  BIGINT NOT NULL,
+	wanted      BOOLEAN NOT NULL,
+	taken_us    BIGINT NOT NULL,
 	finished_us BIGINT NOT NULL
 );

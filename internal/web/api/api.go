@@ -29,6 +29,7 @@ type Services struct {
 	Keys         Keys
 	Deposits     Deposits
 	Objects      Objects
+	Locations    Locations
 	Restic       Restic
 	Cases        Cases
 	Retention    Retention
@@ -99,6 +100,7 @@ func Register(mux *http.ServeMux, s Services) *huma.OpenAPI {
 	a.keys()
 	a.deposits()
 	a.objects()
+	a.locations()
 	a.restic()
 	a.cases()
 	a.retention()
