@@ -13,7 +13,7 @@ import (
 // TestAuthorities: the last day of an authority counts to its end, in the
 // agreement's zone, and a deputy acts only for somebody who cannot.
 func TestAuthorities(t *testing.T) {
-	list := parseExample(t, "municipalities.yaml").Authorities()
+	list := parseExample(t, "municipalities.yaml").Warrants()
 	zone, err := time.LoadLocation("Europe/Amsterdam")
 	if err != nil {
 		t.Fatal(err)
