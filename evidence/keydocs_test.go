@@ -66,6 +66,14 @@ func keyDocuments() []keyDocument {
 				}
 				return evidence.Canonical(m)
 			}},
+		{"partstatement", func(t testing.TB) []byte { b, err := testPartStatement().Bytes(); return must(t, b, err) },
+			func(data []byte) ([]byte, error) {
+				m, err := evidence.ParsePartStatement(data)
+				if err != nil {
+					return nil, err
+				}
+				return m.Bytes()
+			}},
 		{"destruction", func(t testing.TB) []byte { b, err := testDestruction().Bytes(); return must(t, b, err) },
 			func(data []byte) ([]byte, error) {
 				m, err := evidence.ParseDestruction(data)

@@ -38,16 +38,17 @@ func fuzzDocument(f *testing.F, name string) {
 	f.Fatalf("no document %q", name)
 }
 
-func FuzzKeyManifest(f *testing.F) { fuzzDocument(f, "manifest") }
-func FuzzStatement(f *testing.F)   { fuzzDocument(f, "statement") }
-func FuzzApproval(f *testing.F)    { fuzzDocument(f, "approval") }
-func FuzzAcceptance(f *testing.F)  { fuzzDocument(f, "acceptance") }
-func FuzzContact(f *testing.F)     { fuzzDocument(f, "contact") }
-func FuzzResharePlan(f *testing.F) { fuzzDocument(f, "plan") }
-func FuzzDealing(f *testing.F)     { fuzzDocument(f, "dealing") }
-func FuzzSubShare(f *testing.F)    { fuzzDocument(f, "subshare") }
-func FuzzDestruction(f *testing.F) { fuzzDocument(f, "destruction") }
-func FuzzCertificate(f *testing.F) { fuzzDocument(f, "certificate") }
+func FuzzKeyManifest(f *testing.F)   { fuzzDocument(f, "manifest") }
+func FuzzStatement(f *testing.F)     { fuzzDocument(f, "statement") }
+func FuzzApproval(f *testing.F)      { fuzzDocument(f, "approval") }
+func FuzzAcceptance(f *testing.F)    { fuzzDocument(f, "acceptance") }
+func FuzzContact(f *testing.F)       { fuzzDocument(f, "contact") }
+func FuzzResharePlan(f *testing.F)   { fuzzDocument(f, "plan") }
+func FuzzDealing(f *testing.F)       { fuzzDocument(f, "dealing") }
+func FuzzSubShare(f *testing.F)      { fuzzDocument(f, "subshare") }
+func FuzzDestruction(f *testing.F)   { fuzzDocument(f, "destruction") }
+func FuzzPartStatement(f *testing.F) { fuzzDocument(f, "partstatement") }
+func FuzzCertificate(f *testing.F)   { fuzzDocument(f, "certificate") }
 
 // FuzzShareText holds that whatever parses is one canonical text with mail
 // damage undone, and that its digest is that of the canonical text.

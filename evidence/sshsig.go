@@ -23,6 +23,8 @@ const (
 
 	NamespaceDestruction = "holdfast-destruction" // requests for destruction, by both people
 	NamespaceCertificate = "holdfast-certificate" // certificates of destruction, by the server
+
+	NamespaceAgreement = "holdfast-agreement" // statements about a part of an agreement: signatures, attestations, reviews
 )
 
 // ErrSignature is wrapped by every refusal of a signature.

@@ -7,9 +7,9 @@ import (
 	"holdfast/internal/escrow/agreement/quantity"
 )
 
-// Warrants returns who may act for whom as the domain decides by it. Days
+// Authorities returns who may act for whom as the domain decides by it. Days
 // begin and end at midnight in the agreement's zone; the last day counts.
-func (a *Agreement) Warrants() escrow.Warrants {
+func (a *Agreement) Authorities() escrow.Authorities {
 	zone, err := time.LoadLocation(a.TimeZone)
 	if err != nil {
 		zone = time.UTC // the parser refused the zone long before
@@ -21,9 +21,9 @@ func (a *Agreement) Warrants() escrow.Warrants {
 		}
 		return t.AddDate(0, 0, after)
 	}
-	var out escrow.Warrants
+	var out escrow.Authorities
 	for _, m := range a.Authority {
-		x := escrow.Warrant{Party: m.Party, Person: m.Person, From: day(m.From, 0), Until: day(m.Until, 1), Proof: m.Proof,
+		x := escrow.Authority{Party: m.Party, Person: m.Person, From: day(m.From, 0), Until: day(m.Until, 1), Proof: m.Proof,
 			EndsOn: string(m.EndsOn), PassesTo: m.PassesTo, DeputyFor: m.DeputyFor, CallBack: m.CallBack}
 		for _, power := range m.May {
 			x.May = append(x.May, escrow.Power(power))

@@ -13,7 +13,7 @@ import (
 // TestAuthorities: the last day of an authority counts to its end, in the
 // agreement's zone, and a deputy acts only for somebody who cannot.
 func TestAuthorities(t *testing.T) {
-	list := parseExample(t, "municipalities.yaml").Warrants()
+	list := parseExample(t, "municipalities.yaml").Authorities()
 	zone, err := time.LoadLocation("Europe/Amsterdam")
 	if err != nil {
 		t.Fatal(err)

@@ -39,12 +39,18 @@ type View struct {
 	hidden  []string
 	digest  string
 	own     string
+	signed  []byte
 	content any
 }
 
 // Digest is the SHA-256 of what the parties of the part sign: its content and
 // the digests of the parts it rests on. A view of a party has none.
 func (v *View) Digest() string { return v.digest }
+
+// Canonical is what [View.Digest] is the digest of: everything the part says,
+// who signs and reads it and the digests of the parts it rests on, as canonical
+// JSON. A view of a party has none.
+func (v *View) Canonical() []byte { return v.signed }
 
 // OwnDigest is the digest without the parts it rests on: it changes only when
 // the part's own content, parties, readers or form change.
@@ -124,8 +130,11 @@ func of(a *agreement.Agreement, e *agreement.Expanded, id string, above map[stri
 		rests[other] = below.digest
 	}
 	head["rests_on"] = rests
-	v.digest, err = digest(head)
-	return v, err
+	if v.signed, err = evidence.Canonical(head); err != nil {
+		return nil, fmt.Errorf("part %s: %w", id, err)
+	}
+	v.digest = evidence.Digest(v.signed)
+	return v, nil
 }
 
 func digest(v any) (string, error) {
