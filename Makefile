@@ -4,13 +4,19 @@ FUZZTIME ?= 2s
 # Set by .ci/run; elsewhere a missing PostgreSQL shows as a skip.
 export HOLDFAST_TEST_POSTGRES HOLDFAST_TEST_POSTGRES_REQUIRED
 
-.PHONY: demo build test lint fuzz bench-git bench-ledger
+.PHONY: demo demo-cluster faults build test lint fuzz bench-git bench-ledger
 
 build: ## the one binary, static
 	CGO_ENABLED=0 $(GO) build -trimpath -o holdfast ./cmd/holdfast
 
 demo: build ## from an empty folder to a released repository, in a temporary directory
 	./holdfast demo --once
+
+demo-cluster: build ## the same on PostgreSQL, S3 and three processes, one of which is killed
+	@./scripts/demo-cluster
+
+faults: ## the fault campaign: thousands of faults, minutes; see docs/reliability.md
+	HOLDFAST_FAULTS=$${HOLDFAST_FAULTS:-600} $(GO) test ./internal/server -run 'TestFaults' -v -count 1 -timeout 60m
 
 test: lint ## everything CI runs
 	$(GO) test ./...

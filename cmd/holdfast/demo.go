@@ -17,6 +17,8 @@ type demoCmd struct {
 	Repo string `help:"Git repository to use, URL or path (default: the one this is run in)."`
 	Once bool   `help:"End after the table (the default; it overrides --keep)."`
 	Keep bool   `help:"Leave the server running after the table."`
+
+	Cluster string `help:"Run it through the processes of this directory; see scripts/demo-cluster." type:"existingdir" hidden:""`
 }
 
 func (demoCmd) Help() string {
@@ -39,7 +41,7 @@ func (c *demoCmd) Run(ctx context.Context, s *streams) error {
 			return err
 		}
 	}
-	return demo.Run(ctx, demo.Config{Out: s.out, Repo: repo, Keep: c.Keep && !c.Once,
+	return demo.Run(ctx, demo.Config{Out: s.out, Repo: repo, Keep: c.Keep && !c.Once && c.Cluster == "", Cluster: c.Cluster,
 		Holdfast: func(ctx context.Context, args []string, out, errw io.Writer) int {
 			return run(ctx, args, strings.NewReader(""), out, errw)
 		}})

@@ -31,6 +31,12 @@ type Config struct {
 	Out      io.Writer
 	Repo     string // URL or path of a Git repository
 	Keep     bool   // leave the server running and the files there
+
+	// Cluster is the directory of an installation of several processes that
+	// runs already, as scripts/demo-cluster makes it; "" for one of the demo's
+	// own. It has the files url, admin.token, config.yaml and NAME.pid of each
+	// process, and keys, objects and database below it.
+	Cluster string
 }
 
 // demo is one run.
@@ -71,6 +77,9 @@ func Run(ctx context.Context, c Config) (err error) {
 		return escrow.Wrap(err, escrow.Full, "a temporary directory for the demo")
 	}
 	d := &demo{Config: c, dir: dir, data: filepath.Join(dir, "server"), started: time.Now()}
+	if c.Cluster != "" {
+		d.data = c.Cluster
+	}
 	defer func() {
 		if d.stop != nil {
 			err = errors.Join(err, d.stop())
@@ -189,16 +198,22 @@ func (d *demo) serve(ctx context.Context) error {
 }
 
 func (d *demo) start(ctx context.Context) error {
-	d.title("A server starts in an empty directory")
 	for _, sub := range []string{"tokens", "keys"} {
 		if err := os.Mkdir(d.path(sub), 0o700); err != nil {
 			return escrow.Wrap(err, escrow.Full, "%s", d.path(sub))
 		}
 	}
-	if err := d.serve(ctx); err != nil {
-		return err
+	if d.Cluster != "" {
+		if err := d.join(); err != nil {
+			return err
+		}
+	} else {
+		d.title("A server starts in an empty directory")
+		if err := d.serve(ctx); err != nil {
+			return err
+		}
+		d.say("SQLite, objects and keys in one directory; listening on %s", d.url)
 	}
-	d.say("SQLite, objects and keys in one directory; listening on %s", d.url)
 	d.say("the repository: %s", d.Repo)
 	return os.WriteFile(d.path("demo.yaml"), agreements.Demo(), 0o600)
 }

@@ -3,6 +3,7 @@ package demo
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -83,6 +84,9 @@ func (d *demo) second(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := d.killWorker(); err != nil {
+		return err
+	}
 	if err := d.sync(ctx, 1); err != nil {
 		return err
 	}
@@ -144,10 +148,16 @@ func (d *demo) sealed(context.Context) error {
 	d.title("Whoever takes the server gets ciphertext")
 	files, hits := 0, 0
 	err := filepath.WalkDir(d.data, func(path string, e fs.DirEntry, err error) error {
-		if err != nil || e.IsDir() {
+		if errors.Is(err, fs.ErrNotExist) { // a database's own file that came and went
+			return nil
+		}
+		if err != nil || !e.Type().IsRegular() {
 			return err
 		}
 		data, err := os.ReadFile(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
 		files++
 		if strings.Contains(string(data), marker[:12]) {
 			hits++

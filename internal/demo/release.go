@@ -212,7 +212,7 @@ func (d *demo) tamper(ctx context.Context) error {
 	if err := d.stop(); err != nil {
 		return err
 	}
-	_, errs, code := d.try(ctx, "verify", "--data", d.data)
+	errs, code := d.verify(ctx)
 	if code != 0 {
 		d.say("%s", firstLine(errs))
 	}
@@ -224,7 +224,7 @@ func (d *demo) tamper(ctx context.Context) error {
 	if err := flip(object); err != nil {
 		return err
 	}
-	_, errs, code = d.try(ctx, "verify", "--data", d.data)
+	errs, code = d.verify(ctx)
 	name := filepath.Base(object)
 	d.say("verify: %s", firstLine(errs))
 	d.prove(code == 9 && strings.Contains(errs, name), "verify names the object whose bit was changed", "exit %d, object %s…", code, name[:12])
@@ -234,14 +234,14 @@ func (d *demo) tamper(ctx context.Context) error {
 func (d *demo) largestObject() (string, error) {
 	var largest string
 	var size int64
-	err := filepath.Walk(filepath.Join(d.data, "objects"), func(path string, info os.FileInfo, err error) error {
+	err := filepath.Walk(d.objects(), func(path string, info os.FileInfo, err error) error {
 		if err == nil && !info.IsDir() && info.Size() > size && len(filepath.Base(path)) == 64 {
 			largest, size = path, info.Size()
 		}
 		return err
 	})
 	if err == nil && largest == "" {
-		err = escrow.Errorf(escrow.Missing, "no object in %s", d.data)
+		err = escrow.Errorf(escrow.Missing, "no object in %s", d.objects())
 	}
 	return largest, err
 }

@@ -317,7 +317,9 @@ func TestBadBackups(t *testing.T) {
 		})
 	}
 	late := func(name string) []byte {
-		return change(func(list []entry) []entry { return append(list, entry{tar.Header{Name: name, Typeflag: tar.TypeReg}, []byte("x")}) })
+		return change(func(list []entry) []entry {
+			return append(list, entry{tar.Header{Name: name, Typeflag: tar.TypeReg}, []byte("x")})
+		})
 	}
 	flipped := func(at int) []byte {
 		out := bytes.Clone(whole)

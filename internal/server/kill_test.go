@@ -31,6 +31,21 @@ import (
 // configuration as JSON.
 const childEnv = "HOLDFAST_SERVER_TEST_CHILD"
 
+// clockEnv names a file with how far the child's clock is off.
+const clockEnv = "HOLDFAST_SERVER_TEST_CLOCK"
+
+func offset(path string) time.Duration {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return 0
+	}
+	d, err := time.ParseDuration(string(text))
+	if err != nil {
+		panic(err)
+	}
+	return d
+}
+
 // childLease lets the next process on a PostgreSQL take over soon. On SQLite
 // it takes over at once.
 const childLease = 4 * time.Second
@@ -57,6 +72,9 @@ func serveUntilKilled(text string) error {
 		return err
 	}
 	o := server.Options{Log: slog.New(slog.NewJSONHandler(log, nil))}
+	if path := os.Getenv(clockEnv); path != "" {
+		o.Now = func() time.Time { return time.Now().Add(offset(path)) }
+	}
 	if c.Database != "" {
 		o.Lease = childLease
 	}
@@ -76,6 +94,7 @@ type victim struct {
 	*installation
 	cmd    *exec.Cmd
 	tokens map[string]string
+	clock  string // see clockEnv; may be ""
 }
 
 // begin starts the process.
@@ -90,7 +109,7 @@ func (v *victim) begin() {
 		v.t.Fatal(err)
 	}
 	v.cmd = exec.Command(exe)
-	v.cmd.Env = append(os.Environ(), childEnv+"="+string(text))
+	v.cmd.Env = append(os.Environ(), childEnv+"="+string(text), clockEnv+"="+v.clock)
 	v.cmd.Stderr = os.Stderr
 	out, err := v.cmd.StdoutPipe()
 	if err != nil {
@@ -113,10 +132,15 @@ func (v *victim) begin() {
 // kill ends the process as a loss of power to it would.
 func (v *victim) kill() {
 	v.t.Helper()
-	if err := v.cmd.Process.Signal(syscall.SIGKILL); err != nil {
+	v.signal(syscall.SIGKILL)
+	v.cmd.Wait()
+}
+
+func (v *victim) signal(s syscall.Signal) {
+	v.t.Helper()
+	if err := v.cmd.Process.Signal(s); err != nil {
 		v.t.Fatal(err)
 	}
-	v.cmd.Wait()
 }
 
 func (v *victim) party(name string) *client.Client { return v.installation.client(v.tokens[name]) }
@@ -391,6 +415,18 @@ func (v *victim) leftovers() int {
 // how many deposits are there that nobody was told of.
 func (v *victim) keepsPromises(p *promises) (unseen int) {
 	v.t.Helper()
+	return v.keepsPromisesAt(p, func(o evidence.ObjectEntry) error {
+		info, err := os.Stat(v.objectPath(o.Name))
+		if err == nil && info.Size() != o.Size {
+			err = errors.New("it has another size")
+		}
+		return err
+	})
+}
+
+// keepsPromisesAt is keepsPromises for objects that look has a look at.
+func (v *victim) keepsPromisesAt(p *promises, look func(evidence.ObjectEntry) error) (unseen int) {
+	v.t.Helper()
 	keys, err := v.admin.ServerKeys(v.t.Context())
 	if err != nil {
 		v.t.Fatal(err)
@@ -412,7 +448,7 @@ func (v *victim) keepsPromises(p *promises) (unseen int) {
 		}
 		for i, d := range list {
 			for _, o := range manifests[i].Objects {
-				if info, err := os.Stat(v.objectPath(o.Name)); err != nil || info.Size() != o.Size {
+				if err := look(o); err != nil {
 					v.t.Errorf("deposit %d of %s: object %s: %v", d.Number, module, o.Name, err)
 				}
 			}

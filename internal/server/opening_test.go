@@ -47,6 +47,13 @@ func (in *installation) identity(epoch int) *age.HybridIdentity {
 
 // objectPath is where an object lies on the disk of the server.
 func (in *installation) objectPath(name string) string {
+	for _, l := range in.config.Locations {
+		if path := filepath.Join(l.Path, name[:2], name); l.Path != "" {
+			if _, err := os.Stat(path); err == nil {
+				return path
+			}
+		}
+	}
 	return filepath.Join(in.config.ObjectsDir(), name[:2], name)
 }
 
