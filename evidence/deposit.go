@@ -25,6 +25,7 @@ type DepositManifest struct {
 	State        string         `json:"state,omitempty"` // object with what the maker remembers for the next deposit, sealed to itself
 	Git          *GitSummary    `json:"git,omitempty"`
 	Restic       *ResticSummary `json:"restic,omitempty"`
+	Images       *ImagesSummary `json:"images,omitempty"`
 	Files        *FilesSummary  `json:"files,omitempty"`
 	Completeness string         `json:"completeness"` // complete or incomplete
 	Missing      []string       `json:"missing,omitempty"`
@@ -37,7 +38,7 @@ type DepositManifest struct {
 type ObjectEntry struct {
 	Name  string `json:"sha256"`
 	Size  int64  `json:"size"`
-	Role  string `json:"role"`            // "git", "lfs", "files", "files-list", "report", [RoleResticPassword] or one of [ResticFilePlace]
+	Role  string `json:"role"`            // "git", "lfs", "files", "files-list", "report", "image-set", "image-layer", [RoleResticPassword] or one of [ResticFilePlace]
 	Plain int64  `json:"plain,omitempty"` // length after decryption
 }
 

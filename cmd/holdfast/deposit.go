@@ -29,6 +29,7 @@ import (
 type depositCmd struct {
 	Git    depositGitCmd    `cmd:"" help:"Deposit a local Git repository: sealed here, the server sees ciphertext only."`
 	Files  depositFilesCmd  `cmd:"" help:"Deposit directories: compressed and sealed here, only what changed."`
+	Images depositImagesCmd `cmd:"" help:"Deposit container images: by digest, sealed here, only new layers."`
 	Restic depositResticCmd `cmd:"" help:"Let your restic write into a module, under a password that is sealed to the compartment."`
 }
 
@@ -359,6 +360,9 @@ func (c *depositFlags) print(s *streams, m *evidence.DepositManifest, d client.D
 	}
 	if m.Files != nil {
 		fmt.Fprintf(s.out, "  %s, %s in all\n", files.Words(m.Files), size(m.Files.Bytes))
+	}
+	if m.Images != nil {
+		fmt.Fprintf(s.out, "  %s\n", wordsImages(m.Images))
 	}
 	fmt.Fprintf(s.out, "  receipt checked against the ledger\n")
 	for _, missing := range m.Missing {

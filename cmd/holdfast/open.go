@@ -127,6 +127,7 @@ type openedModule struct {
 	Notes    []string `json:"notes,omitempty"`
 
 	Restic *openedRestic `json:"restic,omitempty"`
+	Images *openedImages `json:"images,omitempty"`
 	failed bool          // something that was tried did not go well, as the notes say
 
 	Files *openedFiles `json:"files,omitempty"`
@@ -146,6 +147,9 @@ func (c *openCmd) module(ctx context.Context, s *streams, x *export.Export, keys
 	last := list[len(list)-1].Manifest
 	if last.Files != nil {
 		return c.files(ctx, s, keys, list, id, dir)
+	}
+	if last.Images != nil {
+		return c.images(ctx, s, keys, list, id, dir)
 	}
 	if last.Git == nil {
 		return openedModule{}, escrow.Errorf(escrow.Invalid, "deposit %d is not of a repository; this version opens repositories", last.Number)
@@ -336,9 +340,12 @@ func (c *openCmd) report(s *streams, opened []openedModule, verified *export.Rep
 			continue
 		}
 		fmt.Fprintf(s.out, "  deposit %d, built from %s\n", o.Deposit, numbers(o.Deposits))
-		if o.Restic != nil {
+		switch {
+		case o.Restic != nil:
 			o.printRestic(s)
-		} else {
+		case o.Images != nil:
+			o.printImages(s)
+		default:
 			fmt.Fprintf(s.out, "  refs    %d, equal to the deposit (%s)\n", o.Refs, o.Digest[:16])
 		}
 		if o.Head != "" {

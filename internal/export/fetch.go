@@ -236,6 +236,8 @@ func (f *fetcher) addModule(m *evidence.DepositManifest) {
 		kind = string(escrow.Repository)
 	case m.Files != nil:
 		kind = kindFiles
+	case m.Images != nil:
+		kind = kindImages
 	case m.Restic != nil, m.Objects[0].Role == evidence.RoleResticPassword:
 		kind = kindRestic
 	}
@@ -508,6 +510,9 @@ func (f *fetcher) guideText(language string) (string, error) {
 				return "", fmt.Errorf("guide for module %s: %w", m.ID, err)
 			}
 			b.WriteString(text)
+		}
+		if m.Kind == kindImages {
+			b.WriteString(imagesRecipe(language, m.ID, f.open))
 		}
 		if m.Kind == kindRestic {
 			b.WriteString(resticRecipe(language, m.ID, f.open))

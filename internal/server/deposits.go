@@ -151,7 +151,8 @@ func requestSync(ctx context.Context, db *store.DB, queue store.Queue, actor, ar
 		if err != nil {
 			return nil, err
 		}
-		if m.Source.Mode != escrow.Restic && (m.Kind != escrow.Repository || m.Source.Mode != escrow.Pull) {
+		pulled := m.Source.Mode == escrow.Pull && (m.Kind == escrow.Repository || m.Kind == escrow.Images)
+		if !pulled && m.Source.Mode != escrow.Restic {
 			return nil, escrow.Errorf(escrow.Conflict, "module %s is not pulled by the server", module).
 				WithHint("its depositor runs 'holdfast deposit git', or set its source first with 'holdfast module set'")
 		}
