@@ -10,15 +10,15 @@ import (
 )
 
 const (
-	tasksAtOnce  = 16
-	catchUpEvery = 5 * time.Second
+	tasksAtOnce = 16
+	turn        = 5 * time.Second // of one location before all are looked at again
 )
 
 // CatchUp brings objects to the locations that owe them and replaces bad
 // copies that readers came across, until ctx ends. Several processes may do
 // so. Each location is served by itself, so that a slow one holds up no other.
 func (s *Store) CatchUp(ctx context.Context) {
-	tick := time.NewTicker(catchUpEvery)
+	tick := time.NewTicker(s.o.Every)
 	defer tick.Stop()
 	for {
 		var wg sync.WaitGroup
@@ -51,7 +51,7 @@ func (s *Store) everywhere() []*location {
 // catchUpAt does what is due at one location, for a while at most, so that
 // others that are done are looked at again.
 func (s *Store) catchUpAt(ctx context.Context, l *location) {
-	end := time.Now().Add(catchUpEvery)
+	end := time.Now().Add(turn)
 	for ctx.Err() == nil && time.Now().Before(end) {
 		if l.away(s.o.Now()) {
 			return
@@ -90,7 +90,7 @@ func (s *Store) catchUpAt(ctx context.Context, l *location) {
 // giveBack puts tasks that were claimed and not tried in their place again.
 func (s *Store) giveBack(ctx context.Context, l *location, tasks []Task) {
 	for _, t := range tasks {
-		_ = s.o.Journal.Settle(context.WithoutCancel(ctx), t.Name, []Result{{Location: l.ID, State: t.State, Retry: firstRetry}}) // the claim runs out by itself
+		_ = s.o.Journal.Settle(context.WithoutCancel(ctx), t.Name, []Result{{Location: l.ID, State: t.State, Retry: s.o.Backoff}}) // the claim runs out by itself
 	}
 }
 
@@ -102,7 +102,7 @@ func (s *Store) fulfil(ctx context.Context, l *location, t Task) error {
 	}
 	r := Result{Location: l.ID, State: Held}
 	if err != nil {
-		r = Result{Location: l.ID, State: t.State, Reason: Reason(err), Retry: firstRetry << min(t.Attempts, 11)} // an hour at most
+		r = Result{Location: l.ID, State: t.State, Reason: Reason(err), Retry: s.o.Backoff << min(t.Attempts, 11)} // an hour at most
 	}
 	if serr := s.o.Journal.Settle(ctx, t.Name, []Result{r}); serr != nil {
 		s.o.Log.ErrorContext(ctx, "write down a copy", "object", t.Name, "location", l.ID, "error", serr)

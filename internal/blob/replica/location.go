@@ -51,6 +51,7 @@ type Health struct {
 // location is a Location at work.
 type location struct {
 	Location
+	backoff  time.Duration
 	bytes    *rate.Limiter
 	requests *rate.Limiter
 
@@ -65,8 +66,8 @@ type location struct {
 // burst bounds what is let through at once under a bandwidth limit.
 const burst = 1 << 20
 
-func newLocation(l Location) *location {
-	w := &location{Location: l, bytes: rate.NewLimiter(rate.Inf, burst), requests: rate.NewLimiter(rate.Inf, 1)}
+func newLocation(l Location, backoff time.Duration) *location {
+	w := &location{Location: l, backoff: backoff, bytes: rate.NewLimiter(rate.Inf, burst), requests: rate.NewLimiter(rate.Inf, 1)}
 	if l.Bandwidth > 0 {
 		w.bytes = rate.NewLimiter(rate.Limit(l.Bandwidth), int(min(burst, max(l.Bandwidth, 4096))))
 	}
@@ -81,11 +82,8 @@ func (l *location) serves(arrangement string) bool {
 	return l.Arrangement == "" || l.Arrangement == arrangement
 }
 
-// Back-off of a location that failed: soon at first, at most once a minute.
-const (
-	firstRetry = 2 * time.Second
-	lastRetry  = time.Minute
-)
+// lastRetry bounds the back-off of a location that failed.
+const lastRetry = time.Minute
 
 // away reports whether the location failed and is not to be bothered yet.
 func (l *location) away(now time.Time) bool {
@@ -111,7 +109,7 @@ func (l *location) report(ctx context.Context, now time.Time, err error) {
 	}
 	l.failures++
 	l.err = err
-	l.retry = now.Add(min(lastRetry, firstRetry<<min(l.failures-1, 6)))
+	l.retry = now.Add(min(lastRetry, l.backoff<<min(l.failures-1, 6)))
 }
 
 // faulty reports whether an error is a location's and not an object's.

@@ -307,7 +307,7 @@ func (r *reader) bad(l *location, err error) {
 		r.sources = append(r.sources, l)
 	}
 	r.mu.Unlock()
-	if escrow.CodeOf(err) == escrow.Damaged {
+	if escrow.CodeOf(err) == escrow.Damaged && slices.Contains(r.copies, Copy{Location: l.ID, State: Held}) { // news
 		r.s.found(r.ctx, Finding{Object: r.object.Name, Location: l.ID, State: Damaged, Reason: Reason(err)})
 	}
 }

@@ -33,6 +33,7 @@ func build(t *testing.T, o replica.Options, n int) *bench {
 func buildOn(t *testing.T, o replica.Options, n int, db *storetest.Database, dir string) *bench {
 	t.Helper()
 	b := &bench{db: db, dir: dir, findings: make(chan replica.Finding, 1000)}
+	o.Every, o.Backoff = 20*time.Millisecond, 30*time.Millisecond
 	o.Journal = db.Journal(time.Now, 0)
 	if o.Found == nil {
 		o.Found = func(_ context.Context, f replica.Finding) { b.findings <- f }

@@ -43,6 +43,8 @@ type Options struct {
 
 	Stall    time.Duration // how long a location may hold an upload up; default 10 s
 	Patience time.Duration // what the others get when a quorum has it; default 3 s
+	Every    time.Duration // how often owed copies are looked for; default 5 s
+	Backoff  time.Duration // after which a location that failed is tried again, longer each time; default 2 s
 	Hedge    time.Duration // after which a read is tried elsewhere as well; default 400 ms
 	// Found is told of copies that turned out damaged or missing while they
 	// were used.
@@ -82,6 +84,8 @@ func New(o Options, list []Location) *Store {
 	}
 	set(&o.Stall, 10*time.Second)
 	set(&o.Patience, 3*time.Second)
+	set(&o.Every, 5*time.Second)
+	set(&o.Backoff, 2*time.Second)
 	set(&o.Hedge, 400*time.Millisecond)
 	if o.Now == nil {
 		o.Now = time.Now
@@ -109,7 +113,7 @@ func (s *Store) Set(list []Location) {
 	before := s.list
 	s.list = make([]*location, len(list))
 	for i, l := range list {
-		s.list[i] = newLocation(l)
+		s.list[i] = newLocation(l, s.o.Backoff)
 		if at := slices.IndexFunc(before, func(b *location) bool { return b.ID == l.ID && b.Driver == l.Driver }); at >= 0 {
 			old := before[at]
 			old.mu.Lock()
@@ -317,7 +321,7 @@ func (s *Store) found(ctx context.Context, f Finding) {
 
 // sources returns the locations to read from, the best first: those that have
 // the object before those that may, those that work before those that are
-// away, local before remote. Those whose copy is bad are left out.
+// away, local before remote. Those whose copy was found bad are the last.
 func (s *Store) sources(copies []Copy) []*location {
 	s.mu.RLock()
 	list := slices.Clone(s.list)
@@ -333,7 +337,7 @@ func (s *Store) sources(copies []Copy) []*location {
 		case at < 0:
 			r += 8 // of an older version, or not known
 		case copies[at].State == Damaged || copies[at].State == Missing:
-			return true
+			r += 16 // it may have been the location's mood; what is read is checked
 		case copies[at].State == Due:
 			r += 4
 		}

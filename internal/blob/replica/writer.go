@@ -251,7 +251,7 @@ func (w *writer) Commit(ctx context.Context) (string, int64, error) {
 		switch {
 		case !held[l]:
 			owed = true
-			r.State, r.Retry = Due, firstRetry
+			r.State, r.Retry = Due, w.s.o.Backoff
 			if err := w.failed[l]; err != nil {
 				r.Reason = Reason(err)
 			}
