@@ -10,83 +10,23 @@ import (
 
 	"holdfast/internal/escrow"
 	"holdfast/internal/escrow/agreement"
-	"holdfast/internal/escrow/agreement/problem"
 	"holdfast/internal/escrow/agreement/yamltext"
 )
 
 // agreementCmd is the verbs over the text of an agreement. None needs a
 // server.
 type agreementCmd struct {
+	New       agreementNewCmd       `cmd:"" help:"Write a new agreement from a template: a few questions, and a text that passes the check."`
 	Check     agreementCheckCmd     `cmd:"" help:"Check agreements: print every problem with file, line and column."`
+	Explain   agreementExplainCmd   `cmd:"" help:"Say in plain language what an agreement means, for everybody or for one party."`
+	Render    agreementRenderCmd    `cmd:"" help:"Write a part, a summary or a service level agreement as HTML, PDF or text."`
+	Diff      agreementDiffCmd      `cmd:"" help:"Say what changed between two versions, what it means, and who must sign again."`
+	Rights    agreementRightsCmd    `cmd:"" help:"Show the rights every stage and module rests on, and how they stand."`
+	Map       agreementMapCmd       `cmd:"" help:"Show which part of an agreement answers which requirement of a regulation."`
+	Framework agreementFrameworkCmd `cmd:"" help:"Check a host's framework and print the digest agreements name it by."`
 	Schema    agreementSchemaCmd    `cmd:"" help:"Print the JSON Schema of agreements, for editors."`
 	Canonical agreementCanonicalCmd `cmd:"" help:"Print the canonical JSON that is hashed and signed, and its digest."`
 	Expand    agreementExpandCmd    `cmd:"" help:"Print the modules, compartments, stages, events and parts an agreement comes to."`
-}
-
-type agreementCheckCmd struct {
-	Files []string `arg:"" name:"file" help:"Agreements to check; - reads standard input."`
-	Quiet bool     `help:"Leave the notes out." short:"q"`
-}
-
-// checkReport is the machine-readable result of agreement check.
-type checkReport struct {
-	File     string             `json:"file"`
-	ID       string             `json:"id,omitempty"`
-	Version  int                `json:"version,omitempty"`
-	Digest   string             `json:"digest,omitempty"`
-	OK       bool               `json:"ok"`
-	Problems agreement.Problems `json:"problems"`
-}
-
-func (c agreementCheckCmd) Run(s *streams) error {
-	failed := false
-	reports := []checkReport{}
-	for _, file := range c.Files {
-		data, err := readText(s, file)
-		if err != nil {
-			return err
-		}
-		a, problems := agreement.Parse(file, data)
-		r := checkReport{File: file, OK: a != nil, Problems: agreement.Problems{}}
-		failed = failed || a == nil
-		for _, p := range problems {
-			if !c.Quiet || p.Severity != problem.Note {
-				r.Problems = append(r.Problems, p)
-			}
-		}
-		if a != nil {
-			r.ID, r.Version = a.ID, a.Version
-			if r.Digest, err = a.Digest(); err != nil {
-				return err
-			}
-		}
-		reports = append(reports, r)
-		if !s.json {
-			r.print(s.out, problems)
-		}
-	}
-	if s.json {
-		if err := writeIndented(s.out, reports); err != nil {
-			return err
-		}
-	}
-	if failed {
-		return errFindings
-	}
-	return nil
-}
-
-func (r checkReport) print(w io.Writer, all agreement.Problems) {
-	fmt.Fprint(w, r.Problems)
-	verdict := "passes"
-	if !r.OK {
-		verdict = "does not pass"
-	}
-	fmt.Fprintf(w, "%s: %s: %s, %s, %s\n", r.File, verdict,
-		count(all.Count(problem.Error), "error"), count(all.Count(problem.Warning), "warning"), count(all.Count(problem.Note), "note"))
-	if r.OK {
-		fmt.Fprintf(w, "%s: %s version %d, digest %s\n", r.File, r.ID, r.Version, r.Digest)
-	}
 }
 
 func count(n int, what string) string {

@@ -41,10 +41,10 @@ func (p Power) OfReceiver() bool {
 	return false
 }
 
-// Authority says who may do what for a party, from when
+// Warrant is a person's authority: who may do what for a party, from when
 // until when, on what proof. Without a Person it says how the party's own
 // standing ends.
-type Authority struct {
+type Warrant struct {
 	Party  string
 	Person string // of the party; "" for the party as such
 	May    []Power
@@ -70,7 +70,7 @@ type Situation struct {
 // yes; a refusal is an [Error] with code Forbidden that says what is missing.
 // It decides nothing about whether the party may do such a thing at all: that
 // is [Allow].
-func (a Authority) Allows(power Power, at time.Time, s Situation) error {
+func (a Warrant) Allows(power Power, at time.Time, s Situation) error {
 	who := a.Person
 	if who == "" {
 		who = a.Party
@@ -115,8 +115,8 @@ func orNobody(s string) string {
 	return s
 }
 
-// Authorities is everything that is on record about who may act.
-type Authorities []Authority
+// Warrants is everything that is on record about who may act.
+type Warrants []Warrant
 
 // Allow decides whether a person may do something for a party at a moment.
 // One authority that covers it is enough. Of several refusals it returns the
@@ -125,7 +125,7 @@ type Authorities []Authority
 // A party for which no person is named may act through anybody who can
 // identify as the party: agreements need not list their people. receiver says
 // that the person is the receiver of the insolvent party.
-func (list Authorities) Allow(party, person string, power Power, at time.Time, s Situation, receiver bool) error {
+func (list Warrants) Allow(party, person string, power Power, at time.Time, s Situation, receiver bool) error {
 	if receiver {
 		switch {
 		case !s.Insolvent:
@@ -163,9 +163,3 @@ func (list Authorities) Allow(party, person string, power Power, at time.Time, s
 	}
 	return nil
 }
-
-// Warrant and Warrants are other names of the same.
-type (
-	Warrant  = Authority
-	Warrants = Authorities
-)

@@ -19,15 +19,15 @@ func day(s string) time.Time {
 // TestAuthorityAllows states for every reason an act can be refused, and for
 // the edges of each, what is decided and what is said.
 func TestAuthorityAllows(t *testing.T) {
-	jan := escrow.Authority{Party: "gem-a", Person: "jan", May: []escrow.Power{escrow.PowerClaim, escrow.PowerSign}, From: day("2027-01-01"), Until: day("2028-01-01"), Proof: "besluit"}
-	with := func(change func(a *escrow.Authority)) escrow.Authority { a := jan; change(&a); return a }
-	deputy := with(func(a *escrow.Authority) { a.Person, a.DeputyFor = "piet", "jan" })
-	careful := with(func(a *escrow.Authority) { a.CallBack = true })
-	until := with(func(a *escrow.Authority) { a.EndsOn, a.PassesTo = "event/sold", "acquirer" })
+	jan := escrow.Warrant{Party: "gem-a", Person: "jan", May: []escrow.Power{escrow.PowerClaim, escrow.PowerSign}, From: day("2027-01-01"), Until: day("2028-01-01"), Proof: "besluit"}
+	with := func(change func(a *escrow.Warrant)) escrow.Warrant { a := jan; change(&a); return a }
+	deputy := with(func(a *escrow.Warrant) { a.Person, a.DeputyFor = "piet", "jan" })
+	careful := with(func(a *escrow.Warrant) { a.CallBack = true })
+	until := with(func(a *escrow.Warrant) { a.EndsOn, a.PassesTo = "event/sold", "acquirer" })
 	none := escrow.Situation{}
 	for _, c := range []struct {
 		name      string
-		authority escrow.Authority
+		authority escrow.Warrant
 		power     escrow.Power
 		at        string
 		situation escrow.Situation
@@ -38,7 +38,7 @@ func TestAuthorityAllows(t *testing.T) {
 		{"the day before", jan, escrow.PowerClaim, "2026-12-31", none, "begins on 2027-01-01"},
 		{"the first moment", jan, escrow.PowerClaim, "2027-01-01", none, ""},
 		{"the first moment after", jan, escrow.PowerClaim, "2028-01-01", none, "ended on 2027-12-31"},
-		{"without a term", with(func(a *escrow.Authority) { a.From, a.Until = time.Time{}, time.Time{} }), escrow.PowerClaim, "2099-01-01", none, ""},
+		{"without a term", with(func(a *escrow.Warrant) { a.From, a.Until = time.Time{}, time.Time{} }), escrow.PowerClaim, "2099-01-01", none, ""},
 		{"insolvent, though nothing says so", jan, escrow.PowerClaim, "2027-06-01", escrow.Situation{Insolvent: true}, "is insolvent"},
 		{"insolvent, and called back", careful, escrow.PowerSign, "2027-06-01", escrow.Situation{Insolvent: true, CalledBack: true}, "is insolvent"},
 		{"what ends it has not happened", until, escrow.PowerClaim, "2027-06-01", escrow.Situation{Happened: []string{"event/other"}}, ""},
@@ -50,7 +50,7 @@ func TestAuthorityAllows(t *testing.T) {
 		{"a grave act without call back", careful, escrow.PowerSign, "2027-06-01", none, "only after a call back"},
 		{"a grave act with call back", careful, escrow.PowerSign, "2027-06-01", escrow.Situation{CalledBack: true}, ""},
 		{"another act without call back", careful, escrow.PowerClaim, "2027-06-01", none, ""},
-		{"nobody named", with(func(a *escrow.Authority) { a.Person = "" }), escrow.PowerClaim, "2027-06-01", none, "nobody is named"},
+		{"nobody named", with(func(a *escrow.Warrant) { a.Person = "" }), escrow.PowerClaim, "2027-06-01", none, "nobody is named"},
 	} {
 		err := c.authority.Allows(c.power, day(c.at), c.situation)
 		switch {
@@ -65,7 +65,7 @@ func TestAuthorityAllows(t *testing.T) {
 // TestAuthorities: several entries of one person, parties that name nobody,
 // and the receiver.
 func TestAuthorities(t *testing.T) {
-	list := escrow.Authorities{
+	list := escrow.Warrants{
 		{Party: "gem-a", Person: "jan", May: []escrow.Power{escrow.PowerSign}, Until: day("2027-01-01")},
 		{Party: "gem-a", Person: "jan", May: []escrow.Power{escrow.PowerClaim}},
 		{Party: "supplier", EndsOn: "insolvency", PassesTo: "curator"},
@@ -100,7 +100,7 @@ func TestAuthorities(t *testing.T) {
 func TestInsolvencyTakesEveryPower(t *testing.T) {
 	insolvent := escrow.Situation{Insolvent: true, CalledBack: true, Away: []string{"other"}}
 	for _, power := range escrow.Powers() {
-		a := escrow.Authority{Party: "p", Person: "x", May: escrow.Powers(), DeputyFor: "other"}
+		a := escrow.Warrant{Party: "p", Person: "x", May: escrow.Powers(), DeputyFor: "other"}
 		if err := a.Allows(power, day("2027-06-01"), insolvent); err == nil {
 			t.Errorf("%s is allowed", power)
 		}

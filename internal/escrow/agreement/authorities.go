@@ -9,7 +9,7 @@ import (
 
 // Authorities returns who may act for whom as the domain decides by it. Days
 // begin and end at midnight in the agreement's zone; the last day counts.
-func (a *Agreement) Authorities() escrow.Authorities {
+func (a *Agreement) Authorities() escrow.Warrants {
 	zone, err := time.LoadLocation(a.TimeZone)
 	if err != nil {
 		zone = time.UTC // the parser refused the zone long before
@@ -21,9 +21,9 @@ func (a *Agreement) Authorities() escrow.Authorities {
 		}
 		return t.AddDate(0, 0, after)
 	}
-	var out escrow.Authorities
+	var out escrow.Warrants
 	for _, m := range a.Authority {
-		x := escrow.Authority{Party: m.Party, Person: m.Person, From: day(m.From, 0), Until: day(m.Until, 1), Proof: m.Proof,
+		x := escrow.Warrant{Party: m.Party, Person: m.Person, From: day(m.From, 0), Until: day(m.Until, 1), Proof: m.Proof,
 			EndsOn: string(m.EndsOn), PassesTo: m.PassesTo, DeputyFor: m.DeputyFor, CallBack: m.CallBack}
 		for _, power := range m.May {
 			x.May = append(x.May, escrow.Power(power))
