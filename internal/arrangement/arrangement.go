@@ -8,6 +8,7 @@ package arrangement
 
 import (
 	"context"
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -18,10 +19,13 @@ import (
 	"holdfast/evidence"
 	"holdfast/internal/escrow"
 	"holdfast/internal/escrow/agreement"
+	"holdfast/internal/escrow/signing"
 )
 
 // Tx is the state that registering and configuring works on.
 type Tx interface {
+	Accord
+	ArrangementVersion(ctx context.Context, id string, version int) (escrow.Arrangement, error)
 	Arrangement(ctx context.Context, id string) (escrow.Arrangement, error)
 	Arrangements(ctx context.Context) ([]escrow.Arrangement, error)
 	PutArrangement(ctx context.Context, a escrow.Arrangement) error
@@ -56,49 +60,87 @@ func New(db escrow.Database[Tx], sealer Sealer, now func() time.Time, localSourc
 	return &Registry{db: db, sealer: sealer, now: now, localSources: localSources}
 }
 
-// Register makes an agreement the one in force. A first version creates the
-// arrangement; a later one must have other content. Modules that the text
-// names are added with the source it gives; what was configured since stays.
+// Register makes an agreement the one in force without signatures. A first
+// version creates the arrangement; a later one must have other content. A text
+// whose parts ask to be signed is refused, and so is one that changes a part
+// which was signed: they come into force by [Registry.Offer]. Modules that the
+// text names are added with the source it gives; what was configured since
+// stays.
 func (r *Registry) Register(ctx context.Context, actor escrow.Actor, source []byte) (escrow.Arrangement, error) {
-	parsed, problems := agreement.Parse("agreement", source)
-	if parsed == nil {
-		return escrow.Arrangement{}, agreement.Refusal(problems)
-	}
-	canonical, err := parsed.Canonical()
+	parsed, canonical, err := read(source)
 	if err != nil {
 		return escrow.Arrangement{}, err
 	}
-	now := r.now()
-	a := escrow.Arrangement{ID: parsed.ID, Digest: evidence.Digest(canonical), Canonical: canonical, Source: source, CreatedAt: now}
+	a := escrow.Arrangement{ID: parsed.ID, Digest: evidence.Digest(canonical), Canonical: canonical, Source: source, CreatedAt: r.now()}
 	expanded := parsed.Expand()
 	_, err = r.db.Update(ctx, func(tx Tx) ([]escrow.Act, error) {
 		a.Version = 1
-		old, err := tx.Arrangement(ctx, a.ID)
-		switch {
-		case err == nil && old.Digest == a.Digest:
-			return nil, escrow.Errorf(escrow.Conflict, "version %d of %q says the same already", old.Version, a.ID)
-		case err == nil && (parsed.Version != old.Version+1 || parsed.Replaces != old.Digest):
-			return nil, escrow.Errorf(escrow.Conflict, "version %d of %q is in force, with digest %s; this text is version %d and replaces %q", old.Version, a.ID, old.Digest, parsed.Version, parsed.Replaces).
-				WithHint("write version: %d and replaces: %s", old.Version+1, old.Digest)
-		case err == nil:
-			a.Version = old.Version + 1
-		case escrow.CodeOf(err) != escrow.NotFound:
-			return nil, err
-		}
-		if err := tx.PutArrangement(ctx, a); err != nil {
-			return nil, err
-		}
-		if err := putModules(ctx, tx, a.ID, expanded.Modules); err != nil {
-			return nil, err
-		}
-		revoked, err := revokeStale(ctx, tx, a.ID, expanded.Parties, now)
+		old, err := follows(ctx, tx, parsed, a.Digest)
 		if err != nil {
 			return nil, err
 		}
-		return []escrow.Act{{Kind: "agreement.registered", At: now, Actor: actor.String(), Arrangement: a.ID, Subject: a.Digest,
-			Data: map[string]any{"version": a.Version, "modules": len(expanded.Modules), "tokens_revoked": revoked}}}, nil
+		if old != nil {
+			a.Version = old.Version + 1
+		}
+		if err := r.unsigned(ctx, tx, parsed, old); err != nil {
+			return nil, err
+		}
+		act, err := bringIntoForce(ctx, tx, actor, a, expanded, nil)
+		return []escrow.Act{act}, err
 	})
 	return a, err
+}
+
+// unsigned refuses to register what has to be signed.
+func (r *Registry) unsigned(ctx context.Context, tx Tx, parsed *agreement.Agreement, old *escrow.Arrangement) error {
+	list, err := tx.AgreementVersions(ctx, parsed.ID)
+	if err != nil {
+		return err
+	}
+	var former *agreement.Agreement
+	signed := false
+	if old != nil {
+		var problems agreement.Problems
+		if former, problems = agreement.Parse(parsed.ID, old.Source); former == nil {
+			return agreement.Refusal(problems)
+		}
+		for _, v := range list {
+			signed = signed || v.State == escrow.VersionActive
+		}
+	}
+	for _, v := range list {
+		if v.At(r.now()) == escrow.VersionOffered {
+			return escrow.Errorf(escrow.Conflict, "version %d of %q is offered and being signed", v.Version, v.Arrangement).WithHint("withdraw it first with 'holdfast agreement withdraw', or let it be signed")
+		}
+	}
+	parts, err := signing.Parts(former, parsed)
+	if err != nil {
+		return err
+	}
+	for _, p := range parts {
+		if p.Due && len(p.Sign) > 0 && (p.Asked || signed) {
+			return escrow.Errorf(escrow.Conflict, "part %s of version %d has to be signed by %s", p.ID, parsed.Version, strings.Join(p.Sign, ", ")).
+				WithHint("bring the text in with 'holdfast agreement draft' and offer it")
+		}
+	}
+	return nil
+}
+
+// bringIntoForce makes a text the one that everything else goes by.
+func bringIntoForce(ctx context.Context, tx Tx, actor escrow.Actor, a escrow.Arrangement, expanded *agreement.Expanded, more map[string]any) (escrow.Act, error) {
+	if err := tx.PutArrangement(ctx, a); err != nil {
+		return escrow.Act{}, err
+	}
+	if err := putModules(ctx, tx, a.ID, expanded.Modules); err != nil {
+		return escrow.Act{}, err
+	}
+	revoked, err := revokeStale(ctx, tx, a.ID, expanded.Parties, a.CreatedAt)
+	if err != nil {
+		return escrow.Act{}, err
+	}
+	data := map[string]any{"version": a.Version, "modules": len(expanded.Modules), "tokens_revoked": revoked}
+	maps.Copy(data, more)
+	return escrow.Act{Kind: "agreement.registered", At: a.CreatedAt, Actor: actor.String(), Arrangement: a.ID, Subject: a.Digest, Data: data}, nil
 }
 
 // putModules makes the modules those of the text. What was deposited in one
@@ -183,9 +225,10 @@ func (r *Registry) Arrangement(ctx context.Context, id string) (escrow.Arrangeme
 	return a, parsed.Expand().Parties, nil
 }
 
-// Role returns the role a party has in an arrangement.
+// Role returns the role a party has in the text that is in force, or in one
+// that is open.
 func (r *Registry) Role(ctx context.Context, id, party string) (escrow.Role, error) {
-	_, parties, err := r.Arrangement(ctx, id)
+	parties, err := r.parties(ctx, id)
 	if err != nil {
 		return "", err
 	}

@@ -35,6 +35,12 @@ func (t *Tx) Arrangement(ctx context.Context, id string) (escrow.Arrangement, er
 		`SELECT `+arrangementColumns+` FROM arrangement WHERE arrangement = $1 ORDER BY version DESC LIMIT 1`, id)
 }
 
+// ArrangementVersion returns one version of an agreement that came into force.
+func (t *Tx) ArrangementVersion(ctx context.Context, id string, version int) (escrow.Arrangement, error) {
+	return one(ctx, t, scanArrangement, escrow.Errorf(escrow.NotFound, "no version %d of arrangement %q", version, id),
+		`SELECT `+arrangementColumns+` FROM arrangement WHERE arrangement = $1 AND version = $2`, id, version)
+}
+
 // Arrangements returns all arrangements in the order of their ids, each with
 // the agreement in force.
 func (t *Tx) Arrangements(ctx context.Context) ([]escrow.Arrangement, error) {

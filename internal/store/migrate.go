@@ -32,6 +32,9 @@ var retentionSchema string
 //go:embed migrations/00007_processes.sql
 var processesSchema string
 
+//go:embed migrations/00008_agreement.sql
+var agreementSchema string
+
 // riverVersion is the version of River's own tables that this release is
 // tested with. It is raised by hand with the library, after reading its
 // changelog.
@@ -52,6 +55,7 @@ func (db *DB) migrations() ([]*goose.Migration, error) {
 		goose.NewGoMigration(4, statements(db.dialect(resticSchema)), nil),
 		goose.NewGoMigration(6, statements(db.dialect(retentionSchema)), nil),
 		goose.NewGoMigration(7, statements(db.dialect(processesSchema)), nil),
+		goose.NewGoMigration(8, statements(db.dialect(agreementSchema)), nil),
 	}, nil
 }
 

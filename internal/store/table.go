@@ -71,6 +71,7 @@ func tables() map[string]*table {
 		newTable("location", "id", "", "kind place arrangement counts:b state added_us:i changed_us:i"),
 	}
 	list = append(list, custodyTables()...)
+	list = append(list, accordTables()...)
 	byName := make(map[string]*table, len(list))
 	for _, t := range list {
 		byName[t.name] = t

@@ -248,3 +248,64 @@ func Outstanding(parts []Part, signatures []escrow.PartSignature, words []escrow
 	}
 	return out
 }
+
+// Progress is a version and how far its signing is.
+type Progress struct {
+	escrow.AgreementVersion
+	Parts []PartProgress
+}
+
+// PartProgress is one part and who has signed it in the present offer.
+type PartProgress struct {
+	Part
+	Signatures []Given
+	Open       []Open
+}
+
+// Given is a signature with what it still needs.
+type Given struct {
+	escrow.PartSignature
+	Words   []escrow.PartWord
+	Missing string
+}
+
+// Follow tells how far the signing of a version is.
+func Follow(v escrow.AgreementVersion, parts []Part, signatures []escrow.PartSignature, words []escrow.PartWord) Progress {
+	signatures = InOffer(v, signatures)
+	open := Outstanding(parts, signatures, words)
+	out := Progress{AgreementVersion: v}
+	for _, p := range parts {
+		pp := PartProgress{Part: p}
+		for _, s := range signatures {
+			if s.Part != p.ID {
+				continue
+			}
+			g := Given{PartSignature: s, Missing: Missing(s, words)}
+			for _, w := range words {
+				if w.Part == s.Part && w.Party == s.Party && w.Copy == s.Copy && w.OfferedAt.Equal(s.OfferedAt) {
+					g.Words = append(g.Words, w)
+				}
+			}
+			pp.Signatures = append(pp.Signatures, g)
+		}
+		for _, o := range open {
+			if o.Part == p.ID {
+				pp.Open = append(pp.Open, o)
+			}
+		}
+		out.Parts = append(out.Parts, pp)
+	}
+	return out
+}
+
+// InOffer returns the signatures that were given to the present offer of a
+// version.
+func InOffer(v escrow.AgreementVersion, signatures []escrow.PartSignature) []escrow.PartSignature {
+	var out []escrow.PartSignature
+	for _, s := range signatures {
+		if s.Agreement == v.Digest && s.OfferedAt.Equal(v.OfferedAt) {
+			out = append(out, s)
+		}
+	}
+	return out
+}

@@ -33,6 +33,8 @@ func Run(t *testing.T, open func(testing.TB) *Database) {
 		{"marks", testMarks},
 		{"verified and running", testVerifiedAndRunning},
 		{"duty", testDuty},
+		{"accord", testAccord},
+		{"acting", testActing},
 		{"text order", testTextOrder},
 		{"bad text", testBadText},
 
