@@ -4,7 +4,7 @@ FUZZTIME ?= 2s
 # Set by .ci/run; elsewhere a missing PostgreSQL shows as a skip.
 export HOLDFAST_TEST_POSTGRES HOLDFAST_TEST_POSTGRES_REQUIRED
 
-.PHONY: demo demo-cluster faults build test lint fuzz bench-git bench-ledger
+.PHONY: demo demo-cluster faults build test lint fuzz bench-git bench-vault bench-ledger
 
 build: ## the one binary, static
 	CGO_ENABLED=0 $(GO) build -trimpath -o holdfast ./cmd/holdfast
@@ -35,6 +35,9 @@ fuzz: ## every fuzz target for a short while
 
 bench-git: ## deposits against mirrors, archives and bundles: make bench-git REPO=path-or-url
 	@./bench/git.sh "$(REPO)"
+
+bench-vault: ## deposits of directories against tar|zstd|age and restic: make bench-vault [DATA=path]
+	@./bench/vault.sh $(DATA)
 
 bench-ledger: ## the ledger against plain inserts, on both engines
 	@./bench/ledger.sh
