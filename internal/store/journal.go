@@ -208,8 +208,8 @@ func (j *Journal) Claim(ctx context.Context, location string, most int) ([]escro
 	// Looked for without the writer first: mostly there is nothing.
 	var any bool
 	now := j.now()
-	err := j.db.reader.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM object_copy WHERE location = $1 AND state <> 'held' AND next_us <= $2)`,
-		location, micros(now)).Scan(&any)
+	err := j.db.reader.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM object_copy WHERE location = $1 AND state <> 'held' AND (next_us <= $2 OR next_us > $3))`,
+		location, micros(now), micros(now.Add(longestWait))).Scan(&any)
 	if err != nil || !any {
 		return nil, explain(err)
 	}
@@ -218,8 +218,8 @@ func (j *Journal) Claim(ctx context.Context, location string, most int) ([]escro
 		list = nil
 		rows, err := tx.QueryContext(ctx, `UPDATE object_copy SET next_us = $3 WHERE location = $1 AND name IN (
 				SELECT c.name FROM object_copy AS c JOIN stored_object AS o ON o.name = c.name
-				WHERE c.location = $1 AND c.state <> 'held' AND c.next_us <= $2 AND o.going = FALSE ORDER BY c.next_us, c.name LIMIT $4)
-			AND next_us <= $2 RETURNING name, state, attempts`, location, micros(now), micros(now.Add(claimFor)), most)
+				WHERE c.location = $1 AND c.state <> 'held' AND (c.next_us <= $2 OR c.next_us > $5) AND o.going = FALSE ORDER BY c.next_us, c.name LIMIT $4)
+			AND (next_us <= $2 OR next_us > $5) RETURNING name, state, attempts`, location, micros(now), micros(now.Add(claimFor)), most, micros(now.Add(longestWait)))
 		if err != nil {
 			return err
 		}
@@ -236,6 +236,10 @@ func (j *Journal) Claim(ctx context.Context, location string, most int) ([]escro
 	slices.SortFunc(list, func(a, b escrow.CopyTask) int { return strings.Compare(a.Name, b.Name) })
 	return list, err
 }
+
+// longestWait is more than any copy waits for its next try. One that seems to
+// wait longer was put off by a clock that was wrong.
+const longestWait = 6 * time.Hour
 
 // Removed notes that an object is gone from a location. When that was the
 // last one it is forgotten.

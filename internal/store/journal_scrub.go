@@ -22,18 +22,22 @@ func scanPass(s scanner) (p escrow.ScrubPass, err error) {
 // TakeScrub gives the pass at a location to this process until a time, unless
 // another one has it. A pass that was wanted begins then.
 func (j *Journal) TakeScrub(ctx context.Context, location string, until time.Time) (p escrow.ScrubPass, free bool, err error) {
+	// Nobody takes a pass for longer than that: who seems to had a clock that
+	// was wrong, and is dead or has another one by now.
+	now := j.now()
+	never := until.Add(until.Sub(now))
 	err = j.write(ctx, func(tx *sql.Tx) error {
 		free = false
 		if _, err := tx.ExecContext(ctx, newPass+`FALSE, 0) ON CONFLICT DO NOTHING`, location); err != nil {
 			return err
 		}
 		if _, err := tx.ExecContext(ctx, `UPDATE scrub SET started_us = 0, position = '', objects = 0, bytes = 0, damaged = 0, missing = 0, healed = 0,
-			total = 0, total_bytes = 0, urgent = TRUE, finished_us = 0, wanted = FALSE WHERE location = $1 AND wanted = TRUE AND taken_us <= $2`,
-			location, micros(j.now())); err != nil {
+			total = 0, total_bytes = 0, urgent = TRUE, finished_us = 0, wanted = FALSE WHERE location = $1 AND wanted = TRUE AND (taken_us <= $2 OR taken_us > $3)`,
+			location, micros(now), micros(never)); err != nil {
 			return err
 		}
-		rows, err := tx.QueryContext(ctx, `UPDATE scrub SET taken_us = $2 WHERE location = $1 AND taken_us <= $3 RETURNING `+passColumns,
-			location, micros(until), micros(j.now()))
+		rows, err := tx.QueryContext(ctx, `UPDATE scrub SET taken_us = $2 WHERE location = $1 AND (taken_us <= $3 OR taken_us > $4) RETURNING `+passColumns,
+			location, micros(until), micros(now), micros(never))
 		if err != nil {
 			return err
 		}

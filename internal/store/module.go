@@ -59,9 +59,14 @@ func (t *Tx) Modules(ctx context.Context, arrangement string) ([]escrow.Module, 
 func (t *Tx) DueModules(ctx context.Context, now time.Time, limit int) ([]escrow.Module, error) {
 	return many(ctx, t, scanModule, `SELECT `+qualified("m", moduleColumns)+` FROM module AS m
 		LEFT JOIN module_sync AS s ON s.arrangement = m.arrangement AND s.module = m.id
-		WHERE m.source_mode = $1 AND m.every_us > 0 AND COALESCE(s.next_due_us, 0) <= $2
-		ORDER BY COALESCE(s.next_due_us, 0), m.arrangement, m.id LIMIT $3`, string(escrow.Pull), micros(now), limit)
+		WHERE m.source_mode = $1 AND m.every_us > 0 AND (COALESCE(s.next_due_us, 0) <= $2 OR s.attempted_us > $4)
+		ORDER BY COALESCE(s.next_due_us, 0), m.arrangement, m.id LIMIT $3`, string(escrow.Pull), micros(now), limit, micros(now.Add(clockSlack)))
 }
+
+// clockSlack is how far ahead of the clock a recorded attempt may lie. One
+// that lies further ahead was made under a clock that was wrong, and puts
+// nothing off.
+const clockSlack = 7 * time.Hour // longer than a sync takes
 
 func qualified(table, columns string) string {
 	return table + "." + strings.ReplaceAll(columns, ", ", ", "+table+".")
@@ -79,8 +84,9 @@ func (t *Tx) PutSyncStatus(ctx context.Context, s escrow.SyncStatus) error {
 		ON CONFLICT (arrangement, module) DO UPDATE SET attempted_us = excluded.attempted_us, succeeded_us = excluded.succeeded_us,
 			failures = excluded.failures, error = excluded.error, error_code = excluded.error_code, error_hint = excluded.error_hint,
 			next_due_us = excluded.next_due_us
-		WHERE module_sync.attempted_us <= excluded.attempted_us`,
-		s.Arrangement, s.Module, micros(s.AttemptedAt), micros(s.SucceededAt), s.Failures, storable(s.Error), string(s.Code), storable(s.Hint), micros(s.NextDue))
+		WHERE module_sync.attempted_us <= excluded.attempted_us OR module_sync.attempted_us > $10`,
+		s.Arrangement, s.Module, micros(s.AttemptedAt), micros(s.SucceededAt), s.Failures, storable(s.Error), string(s.Code), storable(s.Hint), micros(s.NextDue),
+		micros(s.AttemptedAt.Add(clockSlack)))
 	if err == nil && n == 0 {
 		return escrow.Errorf(escrow.Conflict, "a later sync of module %q has reported already", s.Module)
 	}

@@ -15,6 +15,7 @@ func Run(t *testing.T, open func(testing.TB) *Database) {
 		{"modules", testModules},
 		{"due modules", testDueModules},
 		{"sync status", testSyncStatus},
+		{"clock jump", testClockJump},
 		{"credentials", testCredentials},
 		{"epochs", testEpochs},
 		{"shares", testShares},
