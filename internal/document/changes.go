@@ -132,9 +132,9 @@ func script(old, now []string) []step {
 // Wording is a clause that reads differently: Was is empty for one that is
 // new, Now for one that was dropped.
 type Wording struct {
-	Number   string `json:"number,omitempty"`
-	Was      string `json:"was,omitempty"`
-	Now      string `json:"now,omitempty"`
+	Number string `json:"number,omitempty"`
+	Was    string `json:"was,omitempty"`
+	Now    string `json:"now,omitempty"`
 }
 
 // Wordings lists the clauses in which two versions of a document differ, in

@@ -128,18 +128,46 @@ func (b *builder) document(title string) *Document {
 // may.
 func (b *builder) finish(d *Document) error {
 	d.Blocks = b.blocks
+	curl(d)
 	if b.err != nil {
 		return b.err
 	}
 	all := strings.Join(d.Words(), "\n")
 	for _, secret := range b.v.Hidden() {
-		if regexp.MustCompile(`(^|[^\pL\pN])` + regexp.QuoteMeta(secret) + `($|[^\pL\pN])`).MatchString(all) {
+		if regexp.MustCompile(`(^|[^\pL\pN])` + regexp.QuoteMeta(curled(secret)) + `($|[^\pL\pN])`).MatchString(all) {
 			return escrow.Errorf(escrow.Invalid, "a text in %q names %q, which a reader of it may not know", d.Title, secret).
 				WithHint("change the free text that says so, or let the readers of the part know the party")
 		}
 	}
 	return nil
 }
+
+// curl puts the apostrophe of print in the place of the typewriter's, except
+// in exact expressions.
+func curl(d *Document) {
+	d.Title, d.Subtitle, d.Running = curled(d.Title), curled(d.Subtitle), curled(d.Running)
+	for i := range d.Meta {
+		d.Meta[i].Value = curled(d.Meta[i].Value)
+	}
+	for i := range d.Blocks {
+		b := &d.Blocks[i]
+		if b.Kind != Code {
+			b.Text, b.Term = curled(b.Text), curled(b.Term)
+		}
+		if b.Table != nil {
+			for _, r := range b.Table.Rows {
+				for j := range r.Cells {
+					r.Cells[j] = curled(r.Cells[j])
+				}
+			}
+		}
+		if b.Sign != nil {
+			b.Sign.Party = curled(b.Sign.Party)
+		}
+	}
+}
+
+func curled(s string) string { return strings.ReplaceAll(s, "'", "’") }
 
 // content writes every article that the part holds, in the order of a
 // contract. What it does not hold is not there to write.

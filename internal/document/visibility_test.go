@@ -120,7 +120,9 @@ func TestNobodyReadsMore(t *testing.T) {
 					if p.Role != agreement.Role(escrow.Beneficiary) || form != "words" {
 						continue
 					}
-					mayKnow := !slices.ContainsFunc(readers, func(r string) bool { return r != p.ID && !slices.Contains([]string{"leverancier", "stichting", "agent"}, r) })
+					mayKnow := !slices.ContainsFunc(readers, func(r string) bool {
+						return r != p.ID && !slices.Contains([]string{"leverancier", "stichting", "agent"}, r)
+					})
 					if strings.Contains(content, `"`+p.ID+`"`) && !mayKnow {
 						t.Errorf("%s %s: the id %s is in a condition", l, what, p.ID)
 					}
