@@ -85,7 +85,7 @@ func (c agreementMapCmd) load(s *streams) (*regime.Regime, error) {
 func (m mapReport) print(s *streams, title string, l agreement.Language) {
 	words := map[string][2]string{
 		"covered": {"covered", "gedekt"}, "partly": {"partly", "deels"}, "gap": {"GAP", "GAT"},
-		"where": {"where", "waar"}, "show": {"show", "toon"}, "do": {"do", "doe"},
+		"where": {"where", "waar"}, "line": {"line", "regel"}, "show": {"show", "toon"}, "do": {"do", "doe"},
 		"sum": {"%d covered, %d partly, %d missing", "%d gedekt, %d deels, %d ontbreken"},
 	}
 	say := func(key string) string {
@@ -104,7 +104,7 @@ func (m mapReport) print(s *streams, title string, l agreement.Language) {
 					places = append(places, "…")
 					break
 				}
-				places = append(places, fmt.Sprintf("%s (%s:%d)", p.Path, m.File, p.Pos.Line))
+				places = append(places, fmt.Sprintf("%s (%s %d)", p.Path, say("line"), p.Pos.Line))
 			}
 			parts := ""
 			if joined := strings.Trim(strings.Join(row.Parts, ", "), ", "); joined != "" {
