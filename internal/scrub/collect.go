@@ -12,6 +12,9 @@ import (
 const (
 	collectEvery  = time.Minute
 	collectAtOnce = 200
+	// How long it is remembered that an object is gone; no deposit is made of
+	// one that was looked at longer ago.
+	rememberGone = 30 * 24 * time.Hour
 )
 
 // Collected is what one run of the collector did.
@@ -81,6 +84,9 @@ func discarded(list []escrow.GoingObject, now time.Time) []escrow.Act {
 // removeGoing removes the bytes of what is marked.
 func (e *Engine) removeGoing(ctx context.Context, done Collected, err error) (Collected, error) {
 	if err != nil {
+		return done, err
+	}
+	if err := e.c.Journal.Forget(ctx, e.c.Now().Add(-rememberGone)); err != nil {
 		return done, err
 	}
 	after := ""

@@ -42,6 +42,8 @@ type Journal interface {
 	CopiesAt(ctx context.Context, location, after string, most int) ([]escrow.LocatedCopy, error)
 	Settle(ctx context.Context, name string, results []escrow.CopyResult) error
 	Adopt(ctx context.Context, o escrow.StoredObject, location string) error
+	// Forget drops what is remembered of objects that went before a time.
+	Forget(ctx context.Context, before time.Time) error
 	Known(ctx context.Context, location string, names []string) (map[string]bool, error)
 }
 

@@ -79,10 +79,28 @@ func depositBase(ctx context.Context, db *store.DB, now time.Time, arrangement, 
 		if b.State, err = tx.SourceState(ctx, arrangement, module); err != nil && escrow.CodeOf(err) != escrow.NotFound {
 			return err
 		}
-		b.Full, err = retention.FullNeeded(ctx, tx, terms{}, now, arrangement, module)
+		if b.Full, err = retention.FullNeeded(ctx, tx, terms{}, now, arrangement, module); err != nil || b.Full {
+			return err
+		}
+		b.Full, err = chainLost(ctx, tx, b)
 		return err
 	})
 	return b, err
+}
+
+// chainLost reports whether an object of the present chain has no good copy
+// anywhere: what the chain's indexes list is then not all there, and only a
+// deposit that stands alone brings it back.
+func chainLost(ctx context.Context, tx *store.Tx, b escrow.DepositBase) (bool, error) {
+	if b.Latest.Number == 0 {
+		return false, nil
+	}
+	m, err := evidence.ParseDepositManifest(b.Latest.Manifest)
+	if err != nil {
+		return false, err
+	}
+	lost, err := tx.LostObjects(ctx, b.Latest.Arrangement, b.Latest.Module, m.Chain, 1)
+	return len(lost) > 0, err
 }
 
 // A page of deposits: a manifest can have megabytes.

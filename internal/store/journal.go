@@ -64,7 +64,8 @@ func (j *Journal) Begin(ctx context.Context, o escrow.StoredObject, from escrow.
 		}
 		result, err := tx.ExecContext(ctx, `INSERT INTO stored_object (name, size, tag_key, tags, arrangement, party, arrived_us, used, going, cause)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, FALSE, FALSE, '')
-			ON CONFLICT (name) DO UPDATE SET arrived_us = excluded.arrived_us WHERE stored_object.going = FALSE`,
+			ON CONFLICT (name) DO UPDATE SET arrived_us = excluded.arrived_us, going = FALSE, cause = '' WHERE stored_object.going = FALSE
+				OR NOT EXISTS (SELECT 1 FROM object_copy AS c WHERE c.name = stored_object.name)`,
 			o.Name, o.Size, blob(o.Key), blob(o.Tags), from.Arrangement, from.Party, micros(j.now()))
 		if err != nil {
 			return err
@@ -242,13 +243,28 @@ func (j *Journal) Claim(ctx context.Context, location string, most int) ([]escro
 const longestWait = 6 * time.Hour
 
 // Removed notes that an object is gone from a location. When that was the
-// last one it is forgotten.
+// last one its row stays for a while and says so: whoever looked at the object
+// a moment before must not make a deposit of it. An upload brings it back.
 func (j *Journal) Removed(ctx context.Context, name, location string) error {
 	return j.write(ctx, func(tx *sql.Tx) error {
+		// The row first: an upload that begins meanwhile waits for it.
+		if _, err := tx.ExecContext(ctx, `UPDATE stored_object SET used = FALSE WHERE name = $1`, name); err != nil {
+			return err
+		}
 		if _, err := tx.ExecContext(ctx, `DELETE FROM object_copy WHERE name = $1 AND location = $2`, name, location); err != nil {
 			return err
 		}
-		_, err := tx.ExecContext(ctx, `DELETE FROM stored_object WHERE name = $1 AND NOT EXISTS (SELECT 1 FROM object_copy WHERE name = $1)`, name)
+		_, err := tx.ExecContext(ctx, `UPDATE stored_object SET going = TRUE, arrived_us = $2 WHERE name = $1
+			AND NOT EXISTS (SELECT 1 FROM object_copy AS c WHERE c.name = stored_object.name)`, name, micros(j.now()))
+		return err
+	})
+}
+
+// Forget removes the rows of objects that have been gone since before a time.
+func (j *Journal) Forget(ctx context.Context, before time.Time) error {
+	return j.write(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `DELETE FROM stored_object WHERE going = TRUE AND arrived_us < $1
+			AND NOT EXISTS (SELECT 1 FROM object_copy AS c WHERE c.name = stored_object.name)`, micros(before))
 		return err
 	})
 }

@@ -115,14 +115,14 @@ func (t *Tx) useObjects(ctx context.Context, arrangement string, names []string)
 	return nil
 }
 
-// LostObjects returns which objects of a module's deposits and state have no
-// good copy anywhere, as far as anybody has looked, at most so many.
-func (t *Tx) LostObjects(ctx context.Context, arrangement, module string, most int) ([]string, error) {
+// LostObjects returns which objects of a module's deposits, from a number on,
+// have no good copy anywhere, as far as anybody has looked, at most so many.
+func (t *Tx) LostObjects(ctx context.Context, arrangement, module string, from, most int) ([]string, error) {
 	scan := func(s scanner) (name string, err error) { return name, s.Scan(&name) }
 	return many(ctx, t, scan, `SELECT DISTINCT d.name FROM object_copy AS b JOIN deposit_object AS d ON d.name = b.name
-		WHERE b.state <> 'held' AND d.arrangement = $1 AND d.module = $2
+		WHERE b.state <> 'held' AND d.arrangement = $1 AND d.module = $2 AND d.deposit >= $3
 			AND NOT EXISTS (SELECT 1 FROM object_copy AS c WHERE c.name = d.name AND c.state = 'held')
-		ORDER BY 1 LIMIT $3`, arrangement, module, most)
+		ORDER BY 1 LIMIT $4`, arrangement, module, from, most)
 }
 
 // nothingRefers is the condition under which an object may go. What refers to
@@ -177,7 +177,8 @@ func (t *Tx) CollectObjects(ctx context.Context, before time.Time, names []strin
 // Going returns objects that are being removed, from a name on.
 func (t *Tx) Going(ctx context.Context, after string, most int) ([]string, error) {
 	scan := func(s scanner) (name string, err error) { return name, s.Scan(&name) }
-	return many(ctx, t, scan, `SELECT name FROM stored_object WHERE going = TRUE AND name > $1 ORDER BY name LIMIT $2`, after, most)
+	return many(ctx, t, scan, `SELECT o.name FROM stored_object AS o WHERE o.going = TRUE AND o.name > $1
+		AND EXISTS (SELECT 1 FROM object_copy AS c WHERE c.name = o.name) ORDER BY o.name LIMIT $2`, after, most)
 }
 
 // ObjectsLeft counts which of the named objects are still kept anywhere. It is
@@ -187,7 +188,8 @@ func (t *Tx) ObjectsLeft(ctx context.Context, names []string) (int, error) {
 	for chunk := range slices.Chunk(names, objectsAtOnce) {
 		in, args := inList(chunk)
 		scan := func(s scanner) (n int, err error) { return n, s.Scan(&n) }
-		n, err := one(ctx, t, scan, nil, `SELECT COUNT(*) FROM stored_object WHERE name IN (`+in+`)`, args...)
+		n, err := one(ctx, t, scan, nil, `SELECT COUNT(*) FROM stored_object AS o WHERE o.name IN (`+in+`)
+			AND (o.going = FALSE OR EXISTS (SELECT 1 FROM object_copy AS c WHERE c.name = o.name))`, args...)
 		if err != nil {
 			return 0, err
 		}

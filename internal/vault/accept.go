@@ -75,6 +75,9 @@ func (v *Vault) Accept(ctx context.Context, actor escrow.Actor, arrangement, mod
 	}
 	d := newDeposit(m, s, v.now().UTC().Truncate(time.Microsecond)) // as it is kept
 	if old, err := v.repeated(ctx, d); err != nil || old.Number > 0 {
+		if err == nil {
+			err = v.stillThere(ctx, old)
+		}
 		return old, err
 	}
 	// Objects are looked at before the transaction: they never change, and a
@@ -137,6 +140,20 @@ func (v *Vault) repeated(ctx context.Context, d escrow.Deposit) (escrow.Deposit,
 		return escrow.Deposit{}, nil
 	}
 	return old, err
+}
+
+// stillThere asks for what went missing since a deposit was accepted: whoever
+// repeats it still has its objects.
+func (v *Vault) stillThere(ctx context.Context, d escrow.Deposit) error {
+	for _, o := range d.Objects {
+		if _, err := v.objects.Stat(ctx, o.Name); escrow.CodeOf(err) == escrow.Missing {
+			return escrow.Errorf(escrow.Conflict, "object %s of the accepted deposit %d is not there any more", o.Name, d.Number).
+				WithHint("upload it again, then submit the deposit again")
+		} else if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (v *Vault) sealedTo(ctx context.Context, arrangement string, m *evidence.DepositManifest) ([]string, error) {

@@ -377,14 +377,21 @@ func (s *Store) Delete(ctx context.Context, name string) error {
 			err = l.Driver.Delete(ctx, name)
 			l.report(ctx, s.o.Now(), err)
 		}
-		if err == nil {
-			err = s.o.Journal.Removed(ctx, name, l.ID)
-		}
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 		if err != nil {
 			failed[l] = err
+		}
+	}
+	// Only now: when the journal says that nothing is left, an upload of the
+	// same bytes may begin, and nothing may be deleted after that.
+	for _, l := range list {
+		if l.State == Retired || failed[l] != nil {
+			continue
+		}
+		if err := s.o.Journal.Removed(ctx, name, l.ID); err != nil {
+			return err
 		}
 	}
 	for l, err := range failed {
