@@ -221,6 +221,7 @@ func TestNothingAgreedIsMissing(t *testing.T) {
 		`^parties\[1[1-4]\]`,                    // in municipalities: customers like gem-a, whose parts are not built here
 		`\.(decide|open|gaps|rounding|mode)$`,   // absent and its default word say the same
 		`\.(in_escrow|reason)$`,                 // true is the default; a reason is given only with false
+		`credits\.(remedy|base\.share)$`,        // absent and its default word say the same
 		`term\.end$`,                            // beside lasts
 		`passes_to$`,                            // only with ends_on
 		`repository\.(url|include)$`,            // of url and organisation one is there; include belongs to the latter

@@ -65,11 +65,25 @@ func (s *scope) general(a *agreement.Agreement) {
 	a.Rights = slices.DeleteFunc(a.Rights, func(x agreement.Right) bool { return !s.may("rights", x.ID, x.Holder...) })
 	if !s.wholeFrame() {
 		for i := range a.Rights {
-			a.Rights[i].Counsel, a.Rights[i].Document = "", nil // advice to others
+			if r := &a.Rights[i]; !s.ownRight(r.Holder) {
+				r.Counsel, r.Document = "", nil // advice to others
+			}
 		}
 	}
 	a.Clauses = slices.DeleteFunc(a.Clauses, func(x agreement.Clause) bool { return !s.may("clauses", x.ID) })
 	a.SLA = slices.DeleteFunc(a.SLA, func(x agreement.SLA) bool { return !s.may("sla", x.ID) })
+}
+
+// ownRight reports whether a right is that of the reader, or of the customer
+// a part is about.
+func (s *scope) ownRight(holders []string) bool {
+	if s.reader != "" && slices.Contains(holders, s.reader) {
+		return true
+	}
+	return slices.ContainsFunc(s.parts, func(p agreement.PartInstance) bool {
+		self := selfOf(s.a, p)
+		return self != "" && (slices.Contains(holders, "self") || slices.Contains(holders, self))
+	})
 }
 
 // wholeFrame reports whether the frame itself is read.
