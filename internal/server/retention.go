@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"holdfast/client"
+	"holdfast/evidence"
 	"holdfast/internal/escrow"
 	"holdfast/internal/escrow/agreement"
 	rules "holdfast/internal/escrow/retention"
@@ -109,4 +110,37 @@ func (s *Server) finish(ctx context.Context) {
 		case <-tick.C:
 		}
 	}
+}
+
+// certificatesHold reads every certificate of destruction again: it must be
+// signed by this server, and name the objects that the state says are gone.
+func certificatesHold(ctx context.Context, db *store.DB, serverKey string) error {
+	return db.View(ctx, func(tx *store.Tx) error {
+		list, err := tx.DestructionsIn(ctx, escrow.DestructionCertified)
+		if err != nil {
+			return err
+		}
+		for _, d := range list {
+			c, err := evidence.VerifyCertificate(serverKey, d.Certificate, d.CertificateSig)
+			if err != nil {
+				return escrow.Errorf(escrow.Damaged, "destruction %s of %s: %w", d.ID, d.Arrangement, err)
+			}
+			gone, err := tx.DestroyedBy(ctx, d.Arrangement, d.ID)
+			if err != nil {
+				return err
+			}
+			named := map[evidence.GoneObject]bool{}
+			for _, o := range append(c.Objects, c.Kept...) {
+				named[o] = true
+			}
+			for _, x := range gone {
+				for _, o := range x.Objects {
+					if !named[evidence.GoneObject{Deposit: x.Deposit, Name: o.Name, Size: o.Size}] {
+						return escrow.Errorf(escrow.Damaged, "object %s of deposit %d of %s/%s is gone and not in certificate %s", o.Name, x.Deposit, d.Arrangement, d.Module, d.ID)
+					}
+				}
+			}
+		}
+		return nil
+	})
 }

@@ -241,6 +241,11 @@ func TestDestroyedAndCertified(t *testing.T) {
 	if err != nil || len(list) != 3 || list[0].Destroyed == nil || list[1].Verdict.Restorable || !list[2].Verdict.Keep {
 		t.Errorf("%+v, %v", list, err)
 	}
+	if err := certificatesHold(t.Context(), r.db, evidence.FormatPublicKey(r.server.PublicKey())); err != nil {
+		t.Error(err)
+	}
+	err = certificatesHold(t.Context(), r.db, evidence.FormatPublicKey(r.signers["agent"].PublicKey()))
+	wantCode(t, "a certificate of another server", err, escrow.Damaged)
 	// What was destroyed cannot be taken up again.
 	err = r.db.View(t.Context(), func(tx *store.Tx) error {
 		name, err := tx.DestroyedObject(t.Context(), []string{evidence.Digest([]byte("shared"))})
