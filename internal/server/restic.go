@@ -6,6 +6,7 @@ import (
 
 	"holdfast/evidence"
 	"holdfast/internal/auth"
+	"holdfast/internal/blob"
 	"holdfast/internal/deposit"
 	"holdfast/internal/escrow"
 	"holdfast/internal/intake/restic"
@@ -16,7 +17,10 @@ import (
 
 // resticRepositories builds what stock restic writes into.
 func (s *Server) resticRepositories() *restic.Repositories {
-	return restic.New(restic.Config{DB: database[restic.Tx]{s.db}, Objects: s.blobs, Now: s.options.Now,
+	return restic.New(restic.Config{DB: database[restic.Tx]{s.db}, Now: s.options.Now,
+		Objects: func(m escrow.Module, by escrow.Actor) blob.Store {
+			return s.places.forArrangement(m.Arrangement, by.Party)
+		},
 		Quota: s.config.ResticQuota, MaxFile: s.config.MaxObject,
 		Arrived: func(ctx context.Context, tx restic.Tx, m escrow.Module, by escrow.Actor, snapshot string) (escrow.Act, error) {
 			// The file and the job that makes the deposit are there together

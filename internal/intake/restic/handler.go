@@ -118,7 +118,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, m escrow.Module,
 	case reading && t.kind == locks:
 		return h.lock(w, r, m, t)
 	case reading:
-		f, err := h.Repositories.File(ctx, m, t.kind, t.name)
+		f, err := h.Repositories.File(ctx, m, actor, t.kind, t.name)
 		if err != nil {
 			return err
 		}

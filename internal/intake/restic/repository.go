@@ -42,8 +42,9 @@ type Tx interface {
 
 // Config is what repositories work with.
 type Config struct {
-	DB      escrow.Database[Tx]
-	Objects blob.Store
+	DB escrow.Database[Tx]
+	// Objects is where what an actor uploads for a module is kept.
+	Objects func(m escrow.Module, by escrow.Actor) blob.Store
 	// Arrived asks, inside the transaction that lists a snapshot, for a
 	// deposit of what the module holds, and returns the act that says so.
 	Arrived func(ctx context.Context, tx Tx, m escrow.Module, by escrow.Actor, snapshot string) (escrow.Act, error)
@@ -132,7 +133,7 @@ func (r *Repositories) Put(ctx context.Context, m escrow.Module, by escrow.Actor
 	case old.Name != "":
 		return r.again(ctx, m, by, old, body)
 	}
-	size, object, err := r.store(ctx, kind, name, body)
+	size, object, err := r.store(ctx, m, by, kind, name, body)
 	if err != nil {
 		return err
 	}
@@ -167,8 +168,8 @@ func (r *Repositories) again(ctx context.Context, m escrow.Module, by escrow.Act
 
 // store makes the bytes durable as an object. Bytes that do not hash to the
 // name are refused before anything has that name.
-func (r *Repositories) store(ctx context.Context, kind escrow.ResticKind, name string, body io.Reader) (size int64, object string, err error) {
-	w, err := r.Objects.Create(ctx)
+func (r *Repositories) store(ctx context.Context, m escrow.Module, by escrow.Actor, kind escrow.ResticKind, name string, body io.Reader) (size int64, object string, err error) {
+	w, err := r.Objects(m, by).Create(ctx)
 	if err != nil {
 		return 0, "", err
 	}
@@ -261,8 +262,8 @@ func (r *Repositories) list(ctx context.Context, m escrow.Module, by escrow.Acto
 	return err
 }
 
-// File returns a file and its bytes.
-func (r *Repositories) File(ctx context.Context, m escrow.Module, kind escrow.ResticKind, name string) (blob.Reader, error) {
+// File opens the bytes of a file.
+func (r *Repositories) File(ctx context.Context, m escrow.Module, by escrow.Actor, kind escrow.ResticKind, name string) (blob.Reader, error) {
 	var f escrow.ResticFile
 	err := r.DB.View(ctx, func(tx Tx) (err error) {
 		f, err = tx.ResticFile(ctx, m.Arrangement, m.ID, kind, name)
@@ -271,7 +272,7 @@ func (r *Repositories) File(ctx context.Context, m escrow.Module, kind escrow.Re
 	if err != nil {
 		return nil, err
 	}
-	return r.Objects.Open(ctx, f.Object)
+	return r.Objects(m, by).Open(ctx, f.Object)
 }
 
 // listAtOnce bounds how many rows are read at a time.
