@@ -316,6 +316,9 @@ func replaced(list []Standing, d *evidence.Destruction) error {
 		WithHint("clean the source and deposit again ('holdfast sync %s' or 'holdfast deposit'): the next deposit is FULL since this was asked for; then approve", d.Module)
 }
 
+// maxObjects keeps a certificate well within what can be read again.
+const maxObjects = 200_000
+
 // giveUp moves the objects of the named deposits out of what is held. One that
 // other deposits are made of as well stays; nothing that is withdrawn may.
 func (k *Keeper) giveUp(ctx context.Context, tx Tx, r escrow.Destruction, d *evidence.Destruction) (objects int, bytes int64, err error) {
@@ -333,6 +336,10 @@ func (k *Keeper) giveUp(ctx context.Context, tx Tx, r escrow.Destruction, d *evi
 				names = append(names, o.Name)
 			}
 		}
+	}
+	if len(names) > maxObjects { // the certificate names each of them
+		return 0, 0, escrow.Errorf(escrow.Invalid, "the deposits are made of %d objects; one certificate names %d at most", len(names), maxObjects).
+			WithHint("cancel this request and ask for fewer deposits at a time")
 	}
 	held, err := tx.HeldObjects(ctx, names)
 	if err != nil {
