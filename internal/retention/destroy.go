@@ -325,20 +325,22 @@ func (k *Keeper) giveUp(ctx context.Context, tx Tx, r escrow.Destruction, d *evi
 	byDeposit := map[int][]escrow.Object{}
 	inside := map[string]int{}
 	var names []string
+	entries := 0
 	for _, n := range d.Deposits {
 		list, err := tx.DepositObjects(ctx, d.Arrangement, d.Module, n.Number)
 		if err != nil {
 			return 0, 0, err
 		}
 		byDeposit[n.Number] = list
+		entries += len(list)
 		for _, o := range list {
 			if inside[o.Name]++; inside[o.Name] == 1 {
 				names = append(names, o.Name)
 			}
 		}
 	}
-	if len(names) > maxObjects { // the certificate names each of them
-		return 0, 0, escrow.Errorf(escrow.Invalid, "the deposits are made of %d objects; one certificate names %d at most", len(names), maxObjects).
+	if entries > maxObjects { // the certificate names each of them
+		return 0, 0, escrow.Errorf(escrow.Invalid, "the deposits are made of %d objects; one certificate names %d at most", entries, maxObjects).
 			WithHint("cancel this request and ask for fewer deposits at a time")
 	}
 	held, err := tx.HeldObjects(ctx, names)
