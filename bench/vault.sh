@@ -171,7 +171,7 @@ for t in agent foundation notary; do
 	"$holdfast" approve --from approvals/$t --key keys/$t.key --out approvals/$t/approval.json --yes > /dev/null
 	as $t case approve "$case" --approval approvals/$t/approval.json > /dev/null
 done
-step fetch $holdfast export --case "$case" --out handover --server "$url" --token-file tokens/customer --pins pins --arrangement demo
+step fetch $holdfast export "$dir/handover" --case "$case" --server "$url" --token-file tokens/customer --pins pins --arrangement demo
 mkdir restored
 step open-pipeline sh -c 'set -e; mkdir restored/p; ./age -d -i peer.key p1/second | zstd -dc | tar -x -C restored/p'
 step open-restic restic restore -q latest --target restored/r

@@ -97,3 +97,21 @@ func (s *sending) Read(p []byte) (int, error) {
 	}
 	return n, err
 }
+
+// ObjectFrom is [Client.Object] from an offset on, to go on with a download
+// that broke off. The caller compares all of the bytes with the name.
+func (c *Client) ObjectFrom(ctx context.Context, arrangement, name string, offset int64) (io.ReadCloser, error) {
+	if offset == 0 {
+		return c.Object(ctx, arrangement, name)
+	}
+	header := http.Header{"Range": {fmt.Sprintf("bytes=%d-", offset)}}
+	resp, err := c.sendWith(ctx, http.MethodGet, path("arrangements", arrangement, "objects", name), nil, -1, header)
+	if err != nil {
+		return nil, err
+	}
+	if resp.StatusCode != http.StatusPartialContent {
+		_ = resp.Body.Close() // what it says is of no use
+		return nil, fmt.Errorf("%s gives no part of object %s, only the whole", c.base.Redacted(), name)
+	}
+	return resp.Body, nil
+}

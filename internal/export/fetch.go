@@ -3,8 +3,6 @@ package export
 import (
 	"bufio"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -46,7 +44,7 @@ func Fetch(ctx context.Context, c *client.Client, keys Server, w Want) (*Export,
 	steps := []func() error{f.agreement, f.contacts, f.ledger, f.deposits, f.objects, f.guide, f.verify, f.writeIndex}
 	for _, step := range steps {
 		if err := step(); err != nil {
-			if made && f.stored == 0 { // nothing that a repetition would be spared
+			if made && f.stored == 0 && !f.begun { // nothing that a repetition would be spared
 				_ = os.RemoveAll(w.Dir) // what is left is no export, and a repetition goes on with it
 			}
 			return nil, err
@@ -73,6 +71,9 @@ func (f *fetcher) prepare() (made bool, err error) {
 	if err != nil {
 		return made, err
 	}
+	parts = slices.DeleteFunc(parts, func(path string) bool { // goes on where it stopped
+		return evidence.IsDigest(strings.TrimPrefix(filepath.Base(path), partPrefix))
+	})
 	for _, path := range append(parts, filepath.Join(dir, indexFile)) {
 		if err := ignoreMissing(os.Remove(path)); err != nil {
 			return made, escrow.Wrap(err, escrow.Invalid, "%s", path)
@@ -98,6 +99,7 @@ type fetcher struct {
 	open   []OpenDeposit
 	size   int64 // of the exported ledger
 	stored int   // objects
+	begun  bool  // part of an object is there
 }
 
 func (f *fetcher) write(path string, data []byte) error {
@@ -395,44 +397,6 @@ func (f *fetcher) objects() error {
 		}
 	}
 	return nil
-}
-
-// object fetches one object under a temporary name and gives it its own only
-// when every byte is there and hashes to it.
-func (f *fetcher) object(o evidence.ObjectEntry) (err error) {
-	final := filepath.Join(f.want.Dir, ObjectPath(o.Name))
-	if (&Export{Dir: f.want.Dir}).CheckObject(o) == nil {
-		f.stored++
-		return nil
-	}
-	body, err := f.client.Object(f.ctx, f.want.Arrangement, o.Name)
-	if err != nil {
-		return err
-	}
-	defer body.Close()
-	tmp, err := os.CreateTemp(filepath.Dir(final), partPrefix+"*")
-	if err != nil {
-		return escrow.Wrap(err, escrow.Invalid, "%s", final)
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, ignoreMissing(os.Remove(tmp.Name())))
-		}
-	}()
-	h := sha256.New()
-	source := &failing{r: io.LimitReader(body, o.Size+1)}
-	n, err := io.Copy(io.MultiWriter(tmp, h), source)
-	if err := errors.Join(err, tmp.Sync(), tmp.Close()); err != nil {
-		if source.err == nil {
-			return cannotWrite(err, final)
-		}
-		return escrow.Wrap(err, escrow.Unavailable, "object %s broke off after %d of %d bytes", o.Name, n, o.Size).WithHint("run the same command again; it goes on where it stopped")
-	}
-	if got := hex.EncodeToString(h.Sum(nil)); n != o.Size || got != o.Name {
-		return escrow.Errorf(escrow.Damaged, "the server sent %d bytes with digest %s as object %s of %d bytes", n, got, o.Name, o.Size)
-	}
-	f.stored++
-	return os.Rename(tmp.Name(), final)
 }
 
 // failing remembers that it was the source that failed, and not the disk.
