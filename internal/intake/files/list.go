@@ -187,7 +187,7 @@ const maxEntries = 50_000_000
 func ReadList(r io.Reader, fn func(*Entry) error) (*Header, error) { return read(r, false, fn) }
 
 func read(r io.Reader, private bool, fn func(*Entry) error) (*Header, error) {
-	lines := bufio.NewReaderSize(r, 1<<20)
+	lines := bufio.NewReaderSize(r, 64<<10)
 	n := 0
 	next := func(into any) error {
 		data, err := readLine(lines)
