@@ -3,9 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"holdfast/client"
+	"holdfast/internal/escrow"
 )
 
 // scrubCmd has everything read again now.
@@ -102,15 +104,14 @@ func (c *scrubCmd) print(s *streams, r scrubResult) error {
 		} else {
 			fmt.Fprintf(s.out, "found     %d damaged, %d missing; %d healed\n", r.Damaged, r.Missing, r.Healed)
 		}
-		for _, id := range r.Away {
-			fmt.Fprintf(s.out, "away      %s could not be read to the end; it is read when it is back\n", id)
-		}
-		if r.Unhealed > 0 {
-			fmt.Fprintf(s.out, "ALARM     %d copies are bad and there is no good one; 'holdfast ledger list' names the deposits they hit (finding.unhealed)\n", r.Unhealed)
-		}
 	}
-	if r.Unhealed > 0 || len(r.Away) > 0 {
-		return errFindings
+	switch {
+	case r.Unhealed > 0:
+		return escrow.Errorf(escrow.Damaged, "ALARM: %d copies are bad and there is no good one", r.Unhealed).
+			WithHint("'holdfast ledger list' names the deposits they hit (finding.unhealed); bring the objects back from elsewhere, or deposit again")
+	case len(r.Away) > 0:
+		return escrow.Errorf(escrow.Unavailable, "not everything could be read: %s", strings.Join(r.Away, ", ")+" is away").
+			WithHint("it is read when it is back; see 'holdfast location list'")
 	}
 	return nil
 }
