@@ -268,7 +268,7 @@ func (c Config) Validate() error {
 			bad("database: the URL holds a password; put it into a file and name that in database_password_file")
 		}
 	}
-	if problem := c.Role.problem(c.Database != ""); problem != "" {
+	if problem := c.Role.problem(c.Database != "", len(c.Locations) > 0); problem != "" {
 		bad("role: %s", problem)
 	}
 	if c.MetricsListen != "" {

@@ -24,7 +24,7 @@ func (r Role) Works() bool { return r == RoleAll || r == RoleWorker }
 func (r Role) Shares() bool { return r == RoleWeb || r == RoleWorker }
 
 // problem says what is wrong with a role, "" for nothing.
-func (r Role) problem(postgres bool) string {
+func (r Role) problem(postgres, located bool) string {
 	switch r {
 	case RoleAll:
 		return ""
@@ -33,6 +33,9 @@ func (r Role) problem(postgres bool) string {
 	case RoleWeb, RoleWorker:
 		if !postgres {
 			return fmt.Sprintf("%s is for one of several processes, and SQLite has one process; set database to a postgres:// URL, or leave role out", r)
+		}
+		if !located {
+			return fmt.Sprintf("%s is for one of several processes, and they must reach the same objects; name the places in locations", r)
 		}
 		return ""
 	}

@@ -182,7 +182,7 @@ func (c *campaign) mountSmall(p *place) {
 	if err := os.MkdirAll(p.dir, 0o700); err != nil {
 		c.t.Fatal(err)
 	}
-	if err := syscall.Mount("tmpfs", p.dir, "tmpfs", 0, "size=64m"); err != nil {
+	if err := syscall.Mount("tmpfs", p.dir, "tmpfs", 0, "size=256m"); err != nil {
 		c.t.Logf("no disk is filled up: cannot mount one here: %v", err)
 		return
 	}

@@ -165,10 +165,14 @@ func TestRoles(t *testing.T) {
 		{"web", "", escrow.Invalid, "SQLite has one process"},
 		{"worker", "", escrow.Invalid, "SQLite has one process"},
 		{"boss", "", escrow.Invalid, `"boss"; choose all, web or worker`},
-		{"web", "postgres://u@127.0.0.1:1/x", escrow.Missing, "there are no keys in"},
+		{"web", "postgres://u@127.0.0.1:1/x", escrow.Invalid, "they must reach the same objects"},
+		{"web at", "postgres://u@127.0.0.1:1/x", escrow.Missing, "there are no keys in"},
 	} {
 		c := config.Default()
 		c.Data, c.Listen, c.Role, c.Database = t.TempDir(), "127.0.0.1:0", config.Role(tt.role), tt.database
+		if role, ok := strings.CutSuffix(tt.role, " at"); ok {
+			c.Role, c.Locations = config.Role(role), []config.Location{{ID: "a", Kind: config.FileLocation, Path: t.TempDir()}}
+		}
 		_, err := server.Open(t.Context(), c, server.Options{})
 		if escrow.CodeOf(err) != tt.code || !strings.Contains(err.Error(), tt.says) {
 			t.Errorf("%s: %v", tt.role, err)

@@ -37,12 +37,8 @@ func TestProcesses(t *testing.T) {
 		c := in.config
 		c.Role, c.Keys = role, in.config.KeysDir()
 		c.Data = filepath.Join(filepath.Dir(in.config.Data), name)
-		if err := os.Mkdir(c.Data, 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Symlink(in.config.ObjectsDir(), c.ObjectsDir()); err != nil { // one mount for all
-			t.Fatal(err)
-		}
+		// One mount for all; it is the directory that the first process had for itself.
+		c.Locations = []config.Location{{ID: config.DefaultLocation, Kind: config.FileLocation, Path: in.config.ObjectsDir()}}
 		own := *in
 		own.config = c
 		v := &victim{installation: &own, tokens: map[string]string{"admin": strings.TrimSpace(string(token))}}
@@ -118,6 +114,7 @@ func TestProcesses(t *testing.T) {
 	}
 	// Other keys than the installation's do not get in.
 	c.Keys, c.Role = filepath.Join(t.TempDir(), "keys"), config.RoleWeb
+	c.Locations = []config.Location{{ID: config.DefaultLocation, Kind: config.FileLocation, Path: in.config.ObjectsDir()}}
 	if _, err := server.Open(t.Context(), c, server.Options{}); escrow.CodeOf(err) != escrow.Missing {
 		t.Errorf("without keys: %v", err)
 	}
