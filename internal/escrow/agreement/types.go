@@ -26,13 +26,13 @@ type Agreement struct {
 	TimeZone         string            `key:"time_zone,required" doc:"IANA name of the zone in which days, months and opening hours are counted."`
 	Calendar         Calendar          `key:"calendar,required" doc:"The calendar of business days and public holidays: a country code, or country-region."`
 	Term             *Term             `key:"term" doc:"How long the arrangement lasts." later:"terms and reminders"`
-	Legal            *LegalTerms       `key:"legal_terms" doc:"General conditions and which text prevails." later:"the documents"`
-	Regimes          []Regime          `key:"regimes" doc:"Regulation the arrangement has to satisfy." later:"the clause map"`
+	Legal            *LegalTerms       `key:"legal_terms" doc:"General conditions and which text prevails."`
+	Regimes          []Regime          `key:"regimes" doc:"Regulation the arrangement has to satisfy."`
 	Application      Application       `key:"application,required" doc:"The application everything is about."`
 	Parties          []Party           `key:"parties,required" doc:"The organisations and persons with a role. One of them is the supplier, at least one a beneficiary."`
 	Authority        []Authority       `key:"authority" doc:"Who may do what for a party, from when until when, on what proof." later:"authority checks"`
 	Parts            []Part            `key:"parts" doc:"The parts the text consists of: each has its own parties, readers, term and signatures. A party signs and sees only its parts." later:"signing and documents"`
-	Rights           []Right           `key:"rights" doc:"The legal grounds on which somebody may use an access or a material. A password is not a right." later:"the rights register"`
+	Rights           []Right           `key:"rights" doc:"The legal grounds on which somebody may use an access or a material. A password is not a right."`
 	HostUndertakings []HostUndertaking `key:"host_undertakings" doc:"What a host has promised for the time after a release." later:"the yearly re-confirmation"`
 	Hosting          *Hosting          `key:"hosting" doc:"The account structure that stands in for the undertakings of a host that signs nothing, and where things are." later:"access probes"`
 	Licences         []LicenceGrant    `key:"licences" doc:"The licences that were granted: for_each: licences runs over them." later:"licence continuity"`
@@ -53,7 +53,7 @@ type Agreement struct {
 	ChangeOfParty    *ChangeOfParty    `key:"change_of_party" doc:"What happens when a party merges, leaves, is sold or is replaced." later:"changes of party"`
 	ExportControl    *ExportControl    `key:"export_control" doc:"Export classification of the material." later:"the screening of recipients"`
 	Liability        *Liability        `key:"liability" doc:"Caps and insurance." later:"terms and reminders"`
-	Clauses          []Clause          `key:"clauses" doc:"Clauses in words, for what has no key of its own." later:"the documents"`
+	Clauses          []Clause          `key:"clauses" doc:"Clauses in words, for what has no key of its own."`
 
 	parties, licences map[string]int // by id; see index
 }

@@ -9,10 +9,10 @@ import (
 type Module struct {
 	_              struct{}              `choice:"the kind of module"`
 	Repository     *RepositoryModule     `key:"repository" doc:"Git repositories."`
-	Data           *DataModule           `key:"data" doc:"Data of the application or of one beneficiary." later:"data intake"`
+	Data           *DataModule           `key:"data" doc:"Data of the application or of one beneficiary."`
 	Dossier        *DossierModule        `key:"dossier" doc:"What people must know to run the application: accesses, procedures, contacts." later:"the dossier"`
 	Licence        *LicenceModule        `key:"licence" doc:"Licence keys, issuing keys and continuity licences." later:"licence continuity"`
-	Images         *ImagesModule         `key:"images" doc:"Installers and container images." later:"file intake"`
+	Images         *ImagesModule         `key:"images" doc:"Installers and container images."`
 	CloudAccount   *CloudAccountModule   `key:"cloud_account" doc:"Access to a cloud account." later:"access probes"`
 	HostingPayment *HostingPaymentModule `key:"hosting_payment" doc:"The hosting bill that must go on being paid." later:"continuity payments"`
 	Standby        *StandbyModule        `key:"standby" doc:"An environment kept ready elsewhere." later:"drills"`
