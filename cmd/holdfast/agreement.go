@@ -13,20 +13,29 @@ import (
 	"holdfast/internal/escrow/agreement/yamltext"
 )
 
-// agreementCmd is the verbs over the text of an agreement. None needs a
-// server.
+// agreementCmd is the verbs over the text of an agreement, which need no
+// server, and those with which it is offered and signed.
 type agreementCmd struct {
-	New       agreementNewCmd       `cmd:"" help:"Write a new agreement from a template: a few questions, and a text that passes the check."`
-	Check     agreementCheckCmd     `cmd:"" help:"Check agreements: print every problem with file, line and column."`
-	Explain   agreementExplainCmd   `cmd:"" help:"Say in plain language what an agreement means, for everybody or for one party."`
-	Render    agreementRenderCmd    `cmd:"" help:"Write a part, a summary or a service level agreement as HTML, PDF or text."`
-	Diff      agreementDiffCmd      `cmd:"" help:"Say what changed between two versions, what it means, and who must sign again."`
-	Rights    agreementRightsCmd    `cmd:"" help:"Show the rights every stage and module rests on, and how they stand."`
-	Map       agreementMapCmd       `cmd:"" help:"Show which part of an agreement answers which requirement of a regulation."`
-	Framework agreementFrameworkCmd `cmd:"" help:"Check a host's framework and print the digest agreements name it by."`
-	Schema    agreementSchemaCmd    `cmd:"" help:"Print the JSON Schema of agreements, for editors."`
-	Canonical agreementCanonicalCmd `cmd:"" help:"Print the canonical JSON that is hashed and signed, and its digest."`
-	Expand    agreementExpandCmd    `cmd:"" help:"Print the modules, compartments, stages, events and parts an agreement comes to."`
+	New        agreementNewCmd        `cmd:"" help:"Write a new agreement from a template: a few questions, and a text that passes the check."`
+	Check      agreementCheckCmd      `cmd:"" help:"Check agreements: print every problem with file, line and column."`
+	Explain    agreementExplainCmd    `cmd:"" help:"Say in plain language what an agreement means, for everybody or for one party."`
+	Render     agreementRenderCmd     `cmd:"" help:"Write a part, a summary or a service level agreement as HTML, PDF or text."`
+	Diff       agreementDiffCmd       `cmd:"" help:"Say what changed between two versions, what it means, and who must sign again."`
+	Draft      agreementDraftCmd      `cmd:"" help:"Bring in the text of a version, to be commented on, reviewed and offered."`
+	Comment    agreementCommentCmd    `cmd:"" help:"Say something about a clause of a draft, or list what was said."`
+	Review     agreementReviewCmd     `cmd:"" help:"Sign off that you read a part, by its digest."`
+	Offer      agreementOfferCmd      `cmd:"" help:"Let the parties sign a version."`
+	Sign       agreementSignCmd       `cmd:"" help:"Sign the parts that wait for your party, or bring a signed copy."`
+	Attest     agreementAttestCmd     `cmd:"" help:"Attest somebody's signed copy, or that you called a signatory back."`
+	Signatures agreementSignaturesCmd `cmd:"" help:"Show who has signed which part and what is missing."`
+	Refuse     agreementRefuseCmd     `cmd:"" help:"Say that your party does not sign; who has signed cannot."`
+	Withdraw   agreementWithdrawCmd   `cmd:"" help:"Take an offer or a draft back."`
+	Rights     agreementRightsCmd     `cmd:"" help:"Show the rights every stage and module rests on, and how they stand."`
+	Map        agreementMapCmd        `cmd:"" help:"Show which part of an agreement answers which requirement of a regulation."`
+	Framework  agreementFrameworkCmd  `cmd:"" help:"Check a host's framework and print the digest agreements name it by."`
+	Schema     agreementSchemaCmd     `cmd:"" help:"Print the JSON Schema of agreements, for editors."`
+	Canonical  agreementCanonicalCmd  `cmd:"" help:"Print the canonical JSON that is hashed and signed, and its digest."`
+	Expand     agreementExpandCmd     `cmd:"" help:"Print the modules, compartments, stages, events and parts an agreement comes to."`
 }
 
 func count(n int, what string) string {

@@ -16,7 +16,8 @@ import (
 type cli struct {
 	JSON bool `help:"Write results as JSON for machines." name:"json"`
 
-	Agreement agreementCmd `cmd:"" help:"Check and inspect agreements."`
+	Agreement agreementCmd `cmd:"" help:"Write, check, explain, offer and sign agreements."`
+	Authority authorityCmd `cmd:"" help:"Put on record who may act for a party."`
 
 	Key       keyCmd       `cmd:"" help:"Make and show the keys of a person."`
 	Ceremony  ceremonyCmd  `cmd:"" help:"Deal the release key of a compartment to its trustees, or pass it on to others."`

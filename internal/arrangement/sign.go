@@ -261,9 +261,11 @@ func (r *Registry) Attest(ctx context.Context, actor escrow.Actor, arrangement s
 		if i < 0 {
 			return nil, escrow.Errorf(escrow.NotFound, "part %s bears no such signature of %s/%s", s.Part, s.SignerParty, s.Signer).WithHint("'holdfast agreement signatures' lists them")
 		}
-		if slices.ContainsFunc(words, func(w escrow.PartWord) bool { return bytes.Equal(w.Document, g.Document) }) {
+		if slices.ContainsFunc(words, func(w escrow.PartWord) bool {
+			return w.OfferedAt.Equal(v.OfferedAt) && w.Part == s.Part && w.Party == s.SignerParty && w.Copy == s.Copy && w.States == s.States && w.ByParty == s.Party && w.ByPerson == s.Person
+		}) {
 			out = signing.Follow(v, parts, given, words)
-			return nil, nil // the answer was lost on the way
+			return nil, nil // said already
 		}
 		switch {
 		case s.Person == s.Signer:

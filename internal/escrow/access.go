@@ -83,13 +83,19 @@ const (
 	StateRunning       Action = "running.state"
 	DecideDeposit      Action = "deposit.decide"
 	AnnounceRelease    Action = "release.announce"
+	DraftAgreement     Action = "agreement.draft"
+	OfferAgreement     Action = "agreement.offer"
+	ReadVersions       Action = "agreement.read"
+	SignPart           Action = "agreement.sign"
+	CommentPart        Action = "agreement.comment"
+	RecordAuthority    Action = "authority.record"
 	ReadInstallation   Action = "installation.read"
 	ManageInstallation Action = "installation.manage"
 )
 
 // Actions lists every action in the order above. It returns a fresh slice.
 func Actions() []Action {
-	return []Action{ReadArrangement, RegisterAgreement, AddContact, DealEpoch, AcceptShare, FetchPackage, ConfigureModule, SetCredential, MakeDeposit, RequestSync, ReadDeposits, FetchObject, OpenCase, ReadCase, RecordNotice, RequestApprovals, Approve, FetchHandOver, CloseCase, IssueToken, RevokeToken, ReadLedger, ErasePayload, ExportArrangement, PlaceHold, LiftHold, RequestDestruction, ApproveDestruction, CancelDestruction, ReleaseSuspect, RecordVerification, StateRunning, DecideDeposit, AnnounceRelease, ReadInstallation, ManageInstallation}
+	return []Action{ReadArrangement, RegisterAgreement, AddContact, DealEpoch, AcceptShare, FetchPackage, ConfigureModule, SetCredential, MakeDeposit, RequestSync, ReadDeposits, FetchObject, OpenCase, ReadCase, RecordNotice, RequestApprovals, Approve, FetchHandOver, CloseCase, IssueToken, RevokeToken, ReadLedger, ErasePayload, ExportArrangement, PlaceHold, LiftHold, RequestDestruction, ApproveDestruction, CancelDestruction, ReleaseSuspect, RecordVerification, StateRunning, DecideDeposit, AnnounceRelease, DraftAgreement, OfferAgreement, ReadVersions, SignPart, CommentPart, RecordAuthority, ReadInstallation, ManageInstallation}
 }
 
 // Allow decides whether actor may do action on the named arrangement. It is
@@ -121,7 +127,8 @@ func Allow(actor Actor, action Action, arrangement string) error {
 func administratorMay(action Action) bool {
 	switch action {
 	case ReadArrangement, RegisterAgreement, ConfigureModule, IssueToken, RevokeToken,
-		ReadLedger, ErasePayload, ReadInstallation, ManageInstallation, ReadDeposits, RequestSync:
+		ReadLedger, ErasePayload, ReadInstallation, ManageInstallation, ReadDeposits, RequestSync,
+		DraftAgreement, OfferAgreement, ReadVersions, RecordAuthority:
 		return true
 	}
 	return false
@@ -131,6 +138,15 @@ func partyMay(role Role, action Action) bool {
 	switch action {
 	case ReadArrangement, ReadDeposits, ReadLedger, ReadCase, AddContact:
 		return true
+	case ReadVersions, SignPart, CommentPart:
+		// Which parts somebody reads and signs is settled by the text.
+		return true
+	case DraftAgreement:
+		return role == Supplier || role == Agent
+	case OfferAgreement:
+		return role == Agent
+	case RecordAuthority:
+		return role == Agent || role == Foundation
 	case AcceptShare, FetchPackage, Approve:
 		// Whoever holds a share may act on it: which share is whose is
 		// settled by the key manifest, not by the role.

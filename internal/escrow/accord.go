@@ -1,6 +1,9 @@
 package escrow
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // VersionState is where a version of an agreement stands on its way into
 // force.
@@ -155,6 +158,12 @@ type ActingFact struct {
 // Holds reports whether the fact holds at a moment.
 func (f ActingFact) Holds(at time.Time) bool {
 	return !at.Before(f.From) && (f.Until.IsZero() || at.Before(f.Until))
+}
+
+// Of is the party that the fact is about.
+func (f ActingFact) Of() string {
+	party, _, _ := strings.Cut(f.About, "/")
+	return party
 }
 
 // SignedCopy is a scan or a signed PDF, sealed to the server's own identity.

@@ -66,6 +66,12 @@ func TestAllowMatrix(t *testing.T) {
 		escrow.DecideDeposit:      {escrow.Agent},
 		escrow.AnnounceRelease:    {escrow.Supplier, escrow.Beneficiary, escrow.Agent},
 		escrow.StateRunning:       {escrow.Beneficiary, escrow.Operator},
+		escrow.DraftAgreement:     {escrow.Administrator, escrow.Supplier, escrow.Agent},
+		escrow.OfferAgreement:     {escrow.Administrator, escrow.Agent},
+		escrow.ReadVersions:       append(except(), escrow.Administrator),
+		escrow.SignPart:           except(),
+		escrow.CommentPart:        except(),
+		escrow.RecordAuthority:    {escrow.Administrator, escrow.Foundation, escrow.Agent},
 		escrow.ReadInstallation:   {escrow.Administrator},
 		escrow.ManageInstallation: {escrow.Administrator},
 	}
@@ -98,7 +104,8 @@ func TestAllowMatrix(t *testing.T) {
 func TestAdministratorOpensNothing(t *testing.T) {
 	admin := escrow.Actor{Role: escrow.Administrator}
 	for _, action := range []escrow.Action{escrow.FetchPackage, escrow.Approve, escrow.FetchHandOver, escrow.FetchObject,
-		escrow.AcceptShare, escrow.DealEpoch, escrow.SetCredential, escrow.OpenCase, escrow.RequestApprovals, escrow.MakeDeposit} {
+		escrow.AcceptShare, escrow.DealEpoch, escrow.SetCredential, escrow.OpenCase, escrow.RequestApprovals, escrow.MakeDeposit,
+		escrow.SignPart, escrow.CommentPart} {
 		if err := escrow.Allow(admin, action, "a"); escrow.CodeOf(err) != escrow.Forbidden {
 			t.Errorf("administrator %s: %v", action, err)
 		}

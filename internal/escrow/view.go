@@ -18,6 +18,7 @@ type View struct {
 	Modules      map[string]string // id → the party it belongs to, "" for everybody's
 	Compartments map[string]string // likewise
 	Cases        map[string]Case   // by id
+	Parts        map[string]bool   // parts of the agreement that are read
 }
 
 // Party reports whether the party is seen.
@@ -77,7 +78,12 @@ func (v View) Act(a *evidence.Act) bool {
 	case "case", "hand_over":
 		c, known := v.Cases[a.Subject]
 		return known && v.Case(c)
-	case "contact":
+	case "agreement":
+		var data struct {
+			Part string `json:"part"`
+		}
+		return json.Unmarshal(a.Data, &data) == nil && v.Parts[data.Part]
+	case "contact", "authority":
 		party, _, _ := strings.Cut(a.Subject, "/")
 		return v.Party(party)
 	}

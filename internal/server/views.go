@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"slices"
 
 	"holdfast/internal/escrow"
 	"holdfast/internal/escrow/agreement"
@@ -41,7 +42,7 @@ func (v views) View(ctx context.Context, actor escrow.Actor, arrangement string)
 	}
 	e := parsed.Expand()
 	out := escrow.View{Text: readsAll(parsed, e, actor.Party), Others: map[string]bool{}, Modules: map[string]string{},
-		Compartments: map[string]string{}, Cases: map[string]escrow.Case{}}
+		Compartments: map[string]string{}, Cases: map[string]escrow.Case{}, Parts: map[string]bool{}}
 	for _, p := range e.Parties {
 		if p.Role == escrow.Beneficiary && p.ID != actor.Party {
 			out.Others[p.ID] = true
@@ -55,6 +56,9 @@ func (v views) View(ctx context.Context, actor escrow.Actor, arrangement string)
 	}
 	for _, c := range e.Compartments {
 		out.Compartments[c.ID] = ownerOf(parsed, c.Instance)
+	}
+	for _, p := range e.Parts {
+		out.Parts[p.ID] = slices.Contains(p.Parties, actor.Party) || slices.Contains(p.Readers, actor.Party)
 	}
 	for _, c := range cases {
 		out.Cases[c.ID] = c

@@ -26,6 +26,7 @@ type Services struct {
 	Views        Views
 	Tokens       Tokens
 	Arrangements Arrangements
+	Accord       Accord
 	Keys         Keys
 	Deposits     Deposits
 	Objects      Objects
@@ -97,6 +98,7 @@ func Register(mux *http.ServeMux, s Services) *huma.OpenAPI {
 	a := &api{Services: s, huma: humago.New(mux, config), refusals: NewRefusals(s.Now)}
 	a.huma.UseMiddleware(a.authorise)
 	a.arrangements()
+	a.accord()
 	a.keys()
 	a.deposits()
 	a.objects()
