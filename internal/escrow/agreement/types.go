@@ -30,8 +30,8 @@ type Agreement struct {
 	Regimes          []Regime          `key:"regimes" doc:"Regulation the arrangement has to satisfy."`
 	Application      Application       `key:"application,required" doc:"The application everything is about."`
 	Parties          []Party           `key:"parties,required" doc:"The organisations and persons with a role. One of them is the supplier, at least one a beneficiary."`
-	Authority        []Authority       `key:"authority" doc:"Who may do what for a party, from when until when, on what proof." later:"authority checks"`
-	Parts            []Part            `key:"parts" doc:"The parts the text consists of: each has its own parties, readers, term and signatures. A party signs and sees only its parts." later:"signing and documents"`
+	Authority        []Authority       `key:"authority" doc:"Who may do what for a party, from when until when, on what proof."`
+	Parts            []Part            `key:"parts" doc:"The parts the text consists of: each has its own parties, readers, term and signatures. A party signs and sees only its parts."`
 	Rights           []Right           `key:"rights" doc:"The legal grounds on which somebody may use an access or a material. A password is not a right."`
 	HostUndertakings []HostUndertaking `key:"host_undertakings" doc:"What a host has promised for the time after a release." later:"the yearly re-confirmation"`
 	Hosting          *Hosting          `key:"hosting" doc:"The account structure that stands in for the undertakings of a host that signs nothing, and where things are." later:"access probes"`

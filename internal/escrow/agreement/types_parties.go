@@ -62,7 +62,7 @@ type Party struct {
 	Role        Role              `key:"role,required" doc:"What the party does in the arrangement."`
 	Name        string            `key:"name,required" doc:"Its full legal name."`
 	Register    map[string]string `key:"register" doc:"Its numbers in public registers, such as nl_kvk, gb_ch, de_hrb: what is watched. Always quoted." later:"register watching"`
-	People      []Person          `key:"people" doc:"The people who act for it." later:"authority checks"`
+	People      []Person          `key:"people" doc:"The people who act for it."`
 	Signs       *bool             `key:"signs" doc:"Whether it signs at all. Default true; false for a host or regulator that signs nothing."`
 	Independent *bool             `key:"independent" doc:"Whether it counts as independent for at_least. Default true for trustees and arbiters, false for all others; an auditor or regulator may be declared independent, no other role can."`
 	Group       []string          `key:"group" doc:"Legal entities of its group that share its rights."`
