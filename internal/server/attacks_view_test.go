@@ -29,6 +29,16 @@ modules:
 		t.Fatal(err)
 	}
 	in.digest = a.Digest
+	// The whole text is for those who read every part of it, whatever their role.
+	for party, whole := range map[string]bool{"supplier": true, "agent": false, "foundation": false, "notary": false, "customer": false} {
+		got, err := in.as(party).Arrangement(ctx, arrangementID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if (got.Source != "") != whole || (got.Canonical != "") != whole {
+			t.Errorf("%s gets the whole text: %v, want %v", party, got.Source != "", whole)
+		}
+	}
 	in.people[rival] = newPerson(t, rival, "r-1")
 	if _, err := in.as("agent").AddContact(ctx, arrangementID, in.people[rival].card); err != nil {
 		t.Fatal(err)

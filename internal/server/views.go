@@ -14,9 +14,8 @@ type views struct{ db *store.DB }
 
 // View implements api.Views.
 func (v views) View(ctx context.Context, actor escrow.Actor, arrangement string) (escrow.View, error) {
-	all := escrow.View{All: true, Text: true}
-	if actor.Role != escrow.Beneficiary {
-		return all, nil
+	if actor.Role == escrow.Administrator {
+		return escrow.View{All: true, Text: true}, nil
 	}
 	var source []byte
 	var modules []escrow.Module
@@ -33,6 +32,9 @@ func (v views) View(ctx context.Context, actor escrow.Actor, arrangement string)
 		cases, err = tx.Cases(ctx, arrangement)
 		return err
 	})
+	if escrow.CodeOf(err) == escrow.NotFound && actor.Role != escrow.Beneficiary {
+		return escrow.View{All: true}, nil // nothing is in force: there is no text yet, and nobody to hide
+	}
 	if err != nil {
 		return escrow.View{}, err
 	}
@@ -41,7 +43,13 @@ func (v views) View(ctx context.Context, actor escrow.Actor, arrangement string)
 		return escrow.View{}, agreement.Refusal(problems)
 	}
 	e := parsed.Expand()
-	out := escrow.View{Text: readsAll(parsed, e, actor.Party), Others: map[string]bool{}, Modules: map[string]string{},
+	// Whatever its role, a party reads the whole text only if it reads every
+	// part of it.
+	all := escrow.View{All: true, Text: readsAll(parsed, e, actor.Party)}
+	if actor.Role != escrow.Beneficiary {
+		return all, nil
+	}
+	out := escrow.View{Text: all.Text, Others: map[string]bool{}, Modules: map[string]string{},
 		Compartments: map[string]string{}, Cases: map[string]escrow.Case{}, Parts: map[string]bool{}}
 	for _, p := range e.Parties {
 		if p.Role == escrow.Beneficiary && p.ID != actor.Party {
