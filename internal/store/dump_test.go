@@ -193,7 +193,7 @@ func TestBadDumps(t *testing.T) {
 	try("not a dump", []byte("hello\n"))
 	try("another format", []byte(`{"format":"x","schema":7}`+"\n"))
 	for old, new := range map[string]string{
-		`"schema":8`:                `"schema":7`,
+		`"schema":9`:                `"schema":8`,
 		`{"table":"setting"`:        `{"table":"sqlite_master"`,
 		`{"table":"contact"`:        `{"table":"contact; DROP TABLE setting; --"`,
 		`["name","value"]` + "\n":   `["name","other"]` + "\n",

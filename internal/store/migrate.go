@@ -35,6 +35,9 @@ var processesSchema string
 //go:embed migrations/00008_agreement.sql
 var agreementSchema string
 
+//go:embed migrations/00009_forge.sql
+var forgeSchema string
+
 // riverVersion is the version of River's own tables that this release is
 // tested with. It is raised by hand with the library, after reading its
 // changelog.
@@ -56,6 +59,7 @@ func (db *DB) migrations() ([]*goose.Migration, error) {
 		goose.NewGoMigration(6, statements(db.dialect(retentionSchema)), nil),
 		goose.NewGoMigration(7, statements(db.dialect(processesSchema)), nil),
 		goose.NewGoMigration(8, statements(db.dialect(agreementSchema)), nil),
+		goose.NewGoMigration(9, statements(db.dialect(forgeSchema)), nil),
 	}, nil
 }
 

@@ -59,8 +59,8 @@ func (t *Tx) Modules(ctx context.Context, arrangement string) ([]escrow.Module, 
 func (t *Tx) DueModules(ctx context.Context, now time.Time, limit int) ([]escrow.Module, error) {
 	return many(ctx, t, scanModule, `SELECT `+qualified("m", moduleColumns)+` FROM module AS m
 		LEFT JOIN module_sync AS s ON s.arrangement = m.arrangement AND s.module = m.id
-		WHERE m.source_mode = $1 AND m.every_us > 0 AND (COALESCE(s.next_due_us, 0) <= $2 OR s.attempted_us > $4)
-		ORDER BY COALESCE(s.next_due_us, 0), m.arrangement, m.id LIMIT $3`, string(escrow.Pull), micros(now), limit, micros(now.Add(clockSlack)))
+		WHERE m.source_mode IN ($1, $5) AND m.every_us > 0 AND (COALESCE(s.next_due_us, 0) <= $2 OR s.attempted_us > $4)
+		ORDER BY COALESCE(s.next_due_us, 0), m.arrangement, m.id LIMIT $3`, string(escrow.Pull), micros(now), limit, micros(now.Add(clockSlack)), string(escrow.Organisation))
 }
 
 // clockSlack is how far ahead of the clock a recorded attempt may lie. One

@@ -29,6 +29,7 @@ func Run(t *testing.T, open func(testing.TB) *Database) {
 		{"webhooks", testWebhooks},
 		{"settings", testSettings},
 		{"restic", testRestic},
+		{"repositories of an organisation", testForge},
 		{"holds", testHolds},
 		{"destructions", testDestructions},
 		{"marks", testMarks},
