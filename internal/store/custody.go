@@ -156,7 +156,10 @@ func (t *Tx) DestroyDeposit(ctx context.Context, d escrow.Destroyed) error {
 	for i, o := range d.Objects {
 		rows[i] = []any{i, o.Name, o.Size, o.Kept, d.Destruction, micros(d.At)}
 	}
-	return t.insertGroup(ctx, "destroyed_object", []any{d.Arrangement, d.Module, d.Deposit}, rows)
+	if err := t.insertGroup(ctx, "destroyed_object", []any{d.Arrangement, d.Module, d.Deposit}, rows); err != nil {
+		return err
+	}
+	return t.destroyResticFiles(ctx, d)
 }
 
 // Destroyed returns the destroyed deposits of a module by number, without

@@ -83,6 +83,26 @@ func (t *Tx) DropResticKeys(ctx context.Context, arrangement, module string) err
 	return nil
 }
 
+// destroyResticFiles takes the files that no deposit of the module holds any
+// more out of its repository. While they were listed there, nothing would
+// delete them, and a new chain of deposits would be made of them.
+func (t *Tx) destroyResticFiles(ctx context.Context, d escrow.Destroyed) error {
+	sizes, err := many(ctx, t, func(s scanner) (size int64, err error) { return size, s.Scan(&size) },
+		`DELETE FROM restic_file WHERE arrangement = $1 AND module = $2
+			AND object IN (SELECT name FROM destroyed_object WHERE arrangement = $1 AND module = $2 AND deposit = $3)
+			AND NOT EXISTS (SELECT 1 FROM deposit_object AS o WHERE o.arrangement = $1 AND o.module = $2 AND o.name = restic_file.object)
+			RETURNING size`, d.Arrangement, d.Module, d.Deposit)
+	if err != nil || len(sizes) == 0 {
+		return err
+	}
+	var total int64
+	for _, size := range sizes {
+		total += size
+	}
+	_, err = t.growRestic(ctx, d.Arrangement, d.Module, -int64(len(sizes)), -total)
+	return err
+}
+
 // ResticFile returns one file of a repository.
 func (t *Tx) ResticFile(ctx context.Context, arrangement, module string, kind escrow.ResticKind, name string) (escrow.ResticFile, error) {
 	return one(ctx, t, scanResticFile, escrow.Errorf(escrow.NotFound, "module %q has no %s/%s", module, kind, name),

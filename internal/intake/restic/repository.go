@@ -29,6 +29,7 @@ type Tx interface {
 	Setting(ctx context.Context, name string) (string, error)
 	PutSetting(ctx context.Context, name, value string) error
 	ObjectElsewhere(ctx context.Context, arrangement, module string, names []string) (string, error)
+	DestroyedObject(ctx context.Context, names []string) (string, error)
 	ResticUsage(ctx context.Context, arrangement, module string) (escrow.ResticUsage, error)
 	ResticFile(ctx context.Context, arrangement, module string, kind escrow.ResticKind, name string) (escrow.ResticFile, error)
 	ResticFiles(ctx context.Context, arrangement, module string, kind escrow.ResticKind, after string, limit int) ([]escrow.ResticFile, error)
@@ -226,6 +227,12 @@ func (r *Repositories) list(ctx context.Context, m escrow.Module, by escrow.Acto
 		if elsewhere != "" {
 			return nil, escrow.Errorf(escrow.Forbidden, "%s/%s cannot be taken into module %s: its bytes are somebody else's", f.Kind, f.Name, m.ID)
 		}
+		if gone, err := tx.DestroyedObject(ctx, []string{f.Object}); err != nil {
+			return nil, err
+		} else if gone != "" {
+			return nil, destroyed(f.Kind, f.Name, escrow.Forbidden).
+				WithHint("it does not come back: run restic against a new module, or 'restic repair' and deposit again")
+		}
 		if f.Kind == escrow.ResticKeys {
 			// What a broken-off init left would answer to the same password
 			// with another master key: every later error would look like damage.
@@ -262,11 +269,26 @@ func (r *Repositories) list(ctx context.Context, m escrow.Module, by escrow.Acto
 	return err
 }
 
+// destroyed says that a file is not lost, but was given up on purpose.
+func destroyed(kind escrow.ResticKind, name string, code escrow.Code) *escrow.Error {
+	return escrow.Errorf(code, "%s/%s was destroyed by the decision of two people", kind, name)
+}
+
 // File opens the bytes of a file.
 func (r *Repositories) File(ctx context.Context, m escrow.Module, by escrow.Actor, kind escrow.ResticKind, name string) (blob.Reader, error) {
 	var f escrow.ResticFile
 	err := r.DB.View(ctx, func(tx Tx) (err error) {
 		f, err = tx.ResticFile(ctx, m.Arrangement, m.ID, kind, name)
+		if escrow.CodeOf(err) != escrow.NotFound || kind == escrow.ResticConfig {
+			return err
+		}
+		switch gone, gerr := tx.DestroyedObject(ctx, []string{name}); {
+		case gerr != nil:
+			return gerr
+		case gone != "":
+			return destroyed(kind, name, escrow.NotFound).
+				WithHint("'holdfast destroy list' says which decision; snapshots that need it went with it")
+		}
 		return err
 	})
 	if err != nil {

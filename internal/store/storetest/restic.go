@@ -156,6 +156,23 @@ func testRestic(t *testing.T, d *Database) {
 		return nil
 	})
 
+	// Destroyed files leave the repository, those that another deposit holds
+	// do not.
+	again := Deposit("db", 3)
+	again.Objects = []escrow.Object{{Name: config.Object, Size: config.Size}, {Name: key.Object, Size: key.Size}}
+	d.Update(t, "deposit.accepted", putDeposit(again))
+	d.Update(t, "destruction.requested", func(ctx context.Context, tx *store.Tx) error { return tx.PutDestruction(ctx, destruction("d1")) })
+	lost := escrow.Destroyed{Arrangement: Acme, Module: "db", Deposit: 2, Destruction: "d1", At: at(30), Objects: []escrow.GoneObject{
+		{Name: config.Object, Size: config.Size, Kept: true}, {Name: key.Object, Size: key.Size, Kept: true}, {Name: snapshot.Object, Size: snapshot.Size}}}
+	d.Update(t, "destruction.approved", func(ctx context.Context, tx *store.Tx) error {
+		if err := tx.PutDestruction(ctx, approvedDestruction("d1")); err != nil {
+			return err
+		}
+		return tx.DestroyDeposit(ctx, lost)
+	})
+	usage(4, 26-snapshot.Size)
+	waiting(4, 10, config, key, pack, index)
+
 	lock := func(content string) error {
 		return d.arrives(t, func(ctx context.Context, tx *store.Tx) error {
 			return tx.PutResticLock(ctx, Acme, "db", escrow.ResticLock{Name: digest(content), Content: []byte(content), ReceivedAt: at(9)}, 2)
