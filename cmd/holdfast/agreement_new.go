@@ -221,7 +221,8 @@ func (c agreementNewCmd) ask(s *streams, t *template.Template, answers template.
 
 // write checks what was made and writes it to a file that is not there yet.
 func (c agreementNewCmd) write(s *streams, t *template.Template, text []byte) error {
-	id, problems := "", problem.List{}
+	var id string
+	var problems problem.List
 	if t.Name == "host-framework" {
 		f, found := agreement.ParseFramework(t.Name, text)
 		if problems = found; f != nil {

@@ -123,16 +123,6 @@ func (c *checker) class(at string, q *Quorum) int {
 	return len(members)
 }
 
-func (c *checker) independent(ids []string) []string {
-	var out []string
-	for _, id := range ids {
-		if p := c.a.Party(id); p != nil && p.IsIndependent() {
-			out = append(out, id)
-		}
-	}
-	return out
-}
-
 // coalitions finds sides that could open alone, or block.
 func (c *checker) coalitions(at string, k Key, q *coalition.Quorum) {
 	irreversible := c.openedForGood(k.Compartment)

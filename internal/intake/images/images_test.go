@@ -36,7 +36,6 @@ type envelope struct {
 	v    *vault
 	role string
 	buf  bytes.Buffer
-	done bool
 }
 
 func (v *vault) Create(_ context.Context, role string) (images.Envelope, error) {
