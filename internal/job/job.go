@@ -156,7 +156,9 @@ func New(c Config) (*Runner, error) {
 	return r, nil
 }
 
-// Start begins to work. Only [Runner.Stop] ends it, not the end of ctx.
+// Start begins to work. Only [Runner.Stop] ends it, not the end of ctx. A
+// database that breaks connections off in this moment, as when it restarts, is
+// asked again for some seconds.
 func (r *Runner) Start(ctx context.Context) error {
 	if r.config.QueueOnly {
 		return nil
@@ -166,10 +168,23 @@ func (r *Runner) Start(ctx context.Context) error {
 			return fmt.Errorf("job: take over from the process before: %w", err)
 		}
 	}
+	asked := ctx
 	ctx, r.cancel = context.WithCancel(context.WithoutCancel(ctx))
-	if err := r.client.Start(ctx); err != nil {
-		r.cancel()
-		return fmt.Errorf("job: start: %w", err)
+	for began := time.Now(); ; {
+		err := r.client.Start(ctx)
+		if err == nil {
+			break
+		}
+		if asked.Err() != nil || time.Since(began) > startPatience {
+			r.cancel()
+			r.cancel = nil // nothing runs that would have to be stopped
+			return fmt.Errorf("job: start: %w", err)
+		}
+		r.config.Log.WarnContext(ctx, "job: the database does not answer; trying again", "error", err)
+		select {
+		case <-asked.Done():
+		case <-time.After(startPause):
+		}
 	}
 	r.reaper.Go(func() { r.reapUntil(ctx) })
 	return nil
@@ -195,6 +210,14 @@ func (r *Runner) Stop(ctx context.Context) error {
 	}
 	return nil
 }
+
+// startPatience is how long a database may fail while the work begins; after
+// that whoever supervises the process starts it again. startPause is between
+// two tries.
+const (
+	startPatience = 10 * time.Second
+	startPause    = 250 * time.Millisecond
+)
 
 // stopPatience is how long cancelled syncs may take to notice.
 const stopPatience = 5 * time.Second

@@ -191,6 +191,7 @@ func TestJobs(t *testing.T) {
 			{"deadly sync", testDeadlySync},
 			{"stopped process", testStoppedProcess},
 			{"dead look at the schedule", testDeadSchedule},
+			{"cut connections at the start", testCutAtStart},
 		} {
 			t.Run(tt.name, func(t *testing.T) { tt.run(t, open(t)) })
 		}
