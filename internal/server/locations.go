@@ -223,9 +223,33 @@ func (y *locations) enoughWork(ctx context.Context) error {
 func (y *locations) run(ctx context.Context) {
 	var wg sync.WaitGroup
 	wg.Go(func() { y.blobs.CatchUp(ctx) })
+	wg.Go(func() { y.owe(ctx) })
 	wg.Go(func() { y.scrub.Run(ctx) })
 	wg.Wait()
 }
+
+// owe notes from time to time what locations should have and nobody wrote down
+// for them, until ctx ends: objects that were stored by a process that did not
+// know of a location yet, or that came to belong to an arrangement with one of
+// its own. It looks at every object, so it looks rarely.
+func (y *locations) owe(ctx context.Context) {
+	tick := time.NewTicker(owePeriods * time.Duration(y.config.ScheduleEvery))
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if err := y.journal.Owe(ctx); err != nil && ctx.Err() == nil {
+			y.log.ErrorContext(ctx, "copies that are owed", "error", err)
+		}
+	}
+}
+
+// owePeriods is how many looks at the schedule go by between two looks for
+// copies that nobody noted: five minutes, as it is configured at first.
+const owePeriods = 10
 
 // watch takes over what other processes change, until ctx ends.
 func (y *locations) watch(ctx context.Context) {

@@ -272,3 +272,48 @@ func TestLocationsInBuckets(t *testing.T) {
 		})
 	}
 }
+
+// What a process stored that did not know of a location yet, so that nobody
+// wrote down that the location lacks it, comes there without a restart or a
+// reload, also to a location of one arrangement.
+func TestCopiesThatNobodyNoted(t *testing.T) {
+	for _, engine := range engines() {
+		t.Run(engine, func(t *testing.T) {
+			t.Parallel() // it waits
+			edit := onEngine(t, engine)
+			locations := places(t, 3).Locations
+			locations[2].Arrangement = arrangementID
+			in := install(t, func(c *config.Config) {
+				if edit != nil {
+					edit(c)
+				}
+				c.Locations = locations
+				c.ScheduleEvery = config.Duration(time.Second)
+			})
+			in.ceremony(1)
+			supplier := in.as("supplier")
+			d := in.pushed(supplier, strings.Repeat("content ", 1_000), nil)
+			if _, err := supplier.MakeDeposit(t.Context(), arrangementID, "code", d); err != nil {
+				t.Fatal(err)
+			}
+			m, err := evidence.ParseDepositManifest([]byte(d.Manifest.Document))
+			if err != nil {
+				t.Fatal(err)
+			}
+			name := m.Objects[0].Name
+			own := filepath.Join(locations[2].Path, name[:2], name)
+			arrives := func(what string) {
+				waitFor(t, what, func() bool { _, err := os.Stat(own); return err == nil })
+			}
+			arrives("the copy of the deposit")
+			in.until(t, "it is noted", func(l map[string]client.Location) bool { return l["c"].Due == 0 })
+			if err := os.Remove(own); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := in.raw(t).Exec(`DELETE FROM object_copy WHERE name = $1 AND location = 'c'`, name); err != nil {
+				t.Fatal(err)
+			}
+			arrives("the copy that nobody noted")
+		})
+	}
+}

@@ -191,13 +191,22 @@ func (j *Journal) Adopt(ctx context.Context, o escrow.StoredObject, location str
 // oweTo adds what active locations should have and nobody noted yet. $1 is the
 // time.
 const oweTo = `INSERT INTO object_copy (name, location, state, since_us, attempts, next_us, reason)
-	SELECT o.name, l.id, 'due', CAST($1 AS BIGINT), 0, 0, '' FROM stored_object AS o CROSS JOIN location AS l
+	SELECT o.name, l.id, 'due', CAST($1 AS BIGINT), 0, 0, '' ` + owed
+
+const owed = `FROM stored_object AS o CROSS JOIN location AS l
 	WHERE o.going = FALSE AND l.state = 'active' AND (l.arrangement = '' OR l.arrangement = o.arrangement)
 		AND NOT EXISTS (SELECT 1 FROM object_copy AS c WHERE c.name = o.name AND c.location = l.id)`
 
 // Owe notes for every known object the active locations that should have it.
-// It is for a location that is new.
+// It is for a location that is new, and from time to time for what was stored
+// by a process that did not know of it yet.
 func (j *Journal) Owe(ctx context.Context) error {
+	// Looked for without the writer first: mostly there is nothing.
+	var any bool
+	err := j.db.reader.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 `+owed+`)`).Scan(&any)
+	if err != nil || !any {
+		return explain(err)
+	}
 	return j.write(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, oweTo, micros(j.now()))
 		return err
