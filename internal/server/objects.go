@@ -47,7 +47,7 @@ func (o *objects) Put(ctx context.Context, actor escrow.Actor, arrangement, modu
 	defer w.Abort()
 	sum := sha256.New()
 	upload := &arriving{r: io.LimitReader(body, o.limit+1)}
-	n, err := io.Copy(io.MultiWriter(w, sum), upload)
+	n, err := io.CopyBuffer(io.MultiWriter(w, sum), upload, make([]byte, copyBuffer))
 	switch {
 	case upload.err != nil:
 		o.keep(arrangement, module, name, io.NewSectionReader(w, 0, n))
@@ -59,6 +59,10 @@ func (o *objects) Put(ctx context.Context, actor escrow.Actor, arrangement, modu
 	}
 	return o.commit(ctx, w, name, hex.EncodeToString(sum.Sum(nil)))
 }
+
+// copyBuffer is what an upload is passed on in: every piece is handed to each
+// location.
+const copyBuffer = 256 << 10
 
 func (o *objects) tooLarge(name string) error {
 	return escrow.Errorf(escrow.Full, "object %s is larger than the %d bytes that are taken here", name, o.limit)

@@ -13,14 +13,16 @@ import (
 	_ "github.com/PlakarKorp/go-cdc-chunkers/chunkers/fastcdc" // registers fastcdc-v1.0.0
 )
 
-// Where files are cut. A file up to smallFile is one chunk; the batch is what
-// one reader takes of small files at once.
+// Where files are cut. A change costs the chunks it touches, so chunks are
+// small; the list has some fifty bytes for each. A file up to smallFile is one
+// chunk; the batch is what one reader takes of small files at once.
 const (
-	minChunk  = 128 << 10
-	avgChunk  = 512 << 10
-	maxChunk  = 2 << 20
-	smallFile = 512 << 10
-	batchSize = maxChunk
+	minChunk  = 32 << 10
+	avgChunk  = 128 << 10
+	maxChunk  = 1 << 20
+	smallFile = 256 << 10
+	slabSize  = 2 << 20
+	batchSize = slabSize
 	batchLen  = 256
 	keySize   = 32
 )
@@ -71,7 +73,7 @@ func (r *readers) slab() *slab {
 		s.pieces = s.pieces[:0]
 		return s
 	default:
-		return &slab{buf: make([]byte, maxChunk)}
+		return &slab{buf: make([]byte, slabSize)}
 	}
 }
 

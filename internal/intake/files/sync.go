@@ -55,11 +55,12 @@ type Result struct {
 const HowChecked = "every file read and hashed as it was sealed"
 
 // compressors is how many frames are compressed at once, and readersAtOnce how
-// many files are read.
+// many files are read. Compression is most of the work: the fastest level takes
+// half the time of the default one for a few per cent more bytes (ADR 10).
 const (
 	compressors   = 2
 	readersAtOnce = 2
-	level         = zstd.SpeedDefault
+	level         = zstd.SpeedFastest
 )
 
 // Sync deposits what changed in a tree since the previous deposit. Nothing
