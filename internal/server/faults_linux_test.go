@@ -18,6 +18,7 @@ import (
 
 	"holdfast/client"
 	"holdfast/evidence"
+	"holdfast/internal/blob/s3/s3test"
 	"holdfast/internal/config"
 	"holdfast/internal/intake/git/gittest"
 	"holdfast/internal/server"
@@ -28,8 +29,8 @@ import (
 // batch every deposit that was acknowledged is read again, every byte of it, and
 // every copy that was spoiled must have been found and healed.
 //
-// HOLDFAST_FAULTS says how many faults each engine gets (make faults: 600, 1,200 in
-// all), HOLDFAST_FAULTS_SEED repeats a run's choices; the moments at which they hit are the
+// HOLDFAST_FAULTS says how many faults each engine gets (make faults: 600, 1,200
+// in all), HOLDFAST_FAULTS_SEED repeats a run's choices; the moments at which they hit are the
 // machine's.
 func TestFaults(t *testing.T) {
 	for _, engine := range engines() {
@@ -38,10 +39,10 @@ func TestFaults(t *testing.T) {
 }
 
 // shortCampaign is what the suite does.
-const shortCampaign = 24
+const shortCampaign = 10
 
 // batchFaults is how many faults come between two checks.
-const batchFaults = 64
+const batchFaults = 128
 
 func faultCampaign(t *testing.T, engine string) {
 	want := number(t, "HOLDFAST_FAULTS", shortCampaign)
@@ -52,6 +53,8 @@ func faultCampaign(t *testing.T, engine string) {
 	for batch := 1; c.injected() < want && !t.Failed(); batch++ {
 		c.batch(min(batchFaults, want-c.injected()))
 		c.check(batch)
+		t.Logf("batch %d: %d faults so far, %d deposits acknowledged, %d of %d spoiled copies healed, %s", batch, c.injected(),
+			c.promises.count(), c.healed, c.copies, time.Since(began).Round(time.Second))
 	}
 	c.report(time.Since(began))
 }
@@ -75,8 +78,11 @@ type campaign struct {
 	main      *victim   // serves requests
 	processes []*victim // main and, on PostgreSQL, a worker
 	places    []*place
-	database  *ownPostgres // nil on SQLite
-	clock     string       // file with the offset of every process's clock
+	database  *ownPostgres  // nil on SQLite
+	wire      *s3test.Proxy // before the service of the second location; nil where that is a directory
+	clock     string        // file with the offset of every process's clock
+
+	serving sync.RWMutex // where main answers, which changes while clients are at it
 
 	pulled, pushed *gittest.Repo
 	depositor      *depositor
@@ -84,18 +90,13 @@ type campaign struct {
 	memory         client.Memory
 
 	count   map[string]int // faults by kind
+	revived int            // processes that ended by themselves, or did not come to serve, and were started again
 	spoiled []spoiled      // copies that wait for their healing
 	healed  int
 	copies  int // spoiled in all
 	denied  int // requests that were refused or broke off, as they may
 	rereads int
 	bytes   int64
-}
-
-// place is a location in a directory.
-type place struct {
-	id, dir string
-	mounted bool // a small file system of its own
 }
 
 // spoiled is a copy that was changed behind the server's back.
@@ -129,6 +130,7 @@ func newCampaign(t *testing.T, engine string, random *rand.Rand) *campaign {
 			c.places = append(c.places, p)
 			cfg.Locations = append(cfg.Locations, config.Location{ID: id, Kind: config.FileLocation, Path: p.dir})
 		}
+		c.moveToBucket(c.places[1], &cfg.Locations[1])
 		c.mountSmall(c.places[2])
 	})
 	in.ceremony(1)
@@ -160,10 +162,7 @@ func newCampaign(t *testing.T, engine string, random *rand.Rand) *campaign {
 	}
 	t.Cleanup(func() {
 		for _, p := range c.processes {
-			if p.cmd != nil {
-				p.cmd.Process.Kill()
-				p.cmd.Wait()
-			}
+			p.end()
 		}
 		if t.Failed() && (c.database == nil || c.database.runs()) {
 			c.main.complaints()
@@ -171,27 +170,45 @@ func newCampaign(t *testing.T, engine string, random *rand.Rand) *campaign {
 	})
 	c.setClock(0)
 	for _, p := range c.processes {
-		p.begin()
+		c.begin(p)
 	}
 	return c
 }
 
-// mountSmall gives a location a file system that can be filled, where this
-// user may.
-func (c *campaign) mountSmall(p *place) {
-	if err := os.MkdirAll(p.dir, 0o700); err != nil {
-		c.t.Fatal(err)
-	}
-	if err := syscall.Mount("tmpfs", p.dir, "tmpfs", 0, "size=256m"); err != nil {
-		c.t.Logf("no disk is filled up: cannot mount one here: %v", err)
-		return
-	}
-	p.mounted = true
-	c.t.Cleanup(func() {
-		if err := syscall.Unmount(p.dir, 0); err != nil {
-			c.t.Error(err)
+// begin starts a process as a supervisor does: one that ends before it serves,
+// because the database went away in that moment, is started again.
+func (c *campaign) begin(v *victim) {
+	c.t.Helper()
+	var err error
+	for range 20 {
+		var url string
+		if url, err = v.launch(); err == nil {
+			c.serving.Lock()
+			v.serves(url)
+			c.serving.Unlock()
+			return
 		}
-	})
+		c.revived++
+		time.Sleep(200 * time.Millisecond)
+	}
+	c.t.Fatalf("a process was started 20 times and never served: %v", err)
+}
+
+// revive starts processes that ended by themselves.
+func (c *campaign) revive() {
+	for _, p := range c.processes {
+		if p.gone() {
+			c.revived++
+			c.begin(p)
+		}
+	}
+}
+
+// party is a client of the process that serves, wherever that is now.
+func (c *campaign) party(name string) *client.Client {
+	c.serving.RLock()
+	defer c.serving.RUnlock()
+	return c.main.party(name)
 }
 
 // batch works and breaks things meanwhile.
@@ -221,6 +238,10 @@ func (c *campaign) fault() {
 	if c.database != nil {
 		kinds = append(kinds, "database restarted", "connections cut")
 	}
+	if c.wire != nil {
+		kinds = append(kinds, "service offline", "service slow", "answers cut off", "answers changed")
+	}
+	c.revive()
 	kind := kinds[c.random.IntN(len(kinds))]
 	pause := time.Duration(c.random.IntN(400)) * time.Millisecond
 	victim := c.processes[c.random.IntN(len(c.processes))]
@@ -229,7 +250,7 @@ func (c *campaign) fault() {
 	case "process killed":
 		victim.kill()
 		time.Sleep(pause / 4)
-		victim.begin()
+		c.begin(victim)
 	case "process paused":
 		victim.signal(syscall.SIGSTOP)
 		time.Sleep(pause)
@@ -246,6 +267,26 @@ func (c *campaign) fault() {
 		c.database.restart()
 	case "connections cut":
 		c.database.cut()
+	case "service offline":
+		c.wire.Refuse(true)
+		time.Sleep(pause)
+		c.wire.Refuse(false)
+	case "service slow":
+		c.wire.Delay(time.Duration(c.random.IntN(1500)) * time.Millisecond)
+		time.Sleep(2 * pause)
+		c.wire.Delay(0)
+	case "answers cut off":
+		c.wire.CutAfter(1 + int64(c.random.IntN(60_000)))
+		c.wire.Cut() // connections that are open would not notice
+		time.Sleep(2 * pause)
+		c.wire.CutAfter(0)
+		c.wire.Cut()
+	case "answers changed":
+		c.wire.Change(600 + int64(c.random.IntN(60_000)))
+		c.wire.Cut()
+		time.Sleep(2 * pause)
+		c.wire.Change(0)
+		c.wire.Cut()
 	default:
 		if !c.spoil(kind, at) {
 			return // no object of which another good copy is left
@@ -267,130 +308,13 @@ func replace(path, text string) error {
 	return os.Rename(path+".new", path)
 }
 
-// offline puts something else in the place of the location's directory, as a
-// disk that was unplugged or another one mounted there.
-func (c *campaign) offline(p *place, pause time.Duration) {
-	if p.mounted {
-		p = c.places[0]
-	}
-	away := p.dir + ".away"
-	if err := os.Rename(p.dir, away); err != nil {
-		c.t.Fatal(err)
-	}
-	if c.random.IntN(2) == 0 { // an empty mount point; else nothing at all
-		if err := os.Mkdir(p.dir, 0o700); err != nil {
-			c.t.Fatal(err)
-		}
-	}
-	time.Sleep(pause)
-	// What was written to the place meanwhile is not the location.
-	if err := os.RemoveAll(p.dir); err != nil {
-		c.t.Fatal(err)
-	}
-	if err := os.Rename(away, p.dir); err != nil {
-		c.t.Fatal(err)
-	}
-}
-
-// fill leaves no room on a location's disk.
-func (c *campaign) fill(p *place, pause time.Duration) {
-	path := filepath.Join(p.dir, "ballast")
-	f, err := os.Create(path)
-	if err != nil {
-		return // full already
-	}
-	block := make([]byte, 1<<20)
-	for len(block) > 0 {
-		if _, err := f.Write(block); err != nil {
-			block = block[:len(block)/2]
-		}
-	}
-	f.Close()
-	time.Sleep(pause)
-	if err := os.Remove(path); err != nil {
-		c.t.Error(err)
-	}
-}
-
-// spoil changes a copy of an object that a deposit needs, and of which another
-// place has a good one.
-func (c *campaign) spoil(how string, at *place) bool {
-	names := at.objects(c.t)
-	c.random.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
-	for _, name := range names[:min(len(names), 20)] {
-		if slices.ContainsFunc(c.spoiled, func(s spoiled) bool { return s.object == name }) || !at.good(name) {
-			continue
-		}
-		elsewhere := slices.ContainsFunc(c.places, func(p *place) bool { return p != at && p.good(name) })
-		if !elsewhere {
-			continue
-		}
-		if err := c.damage(how, at.path(name)); err != nil {
-			c.t.Fatal(err)
-		}
-		c.spoiled = append(c.spoiled, spoiled{name, at, how})
-		c.copies++
-		return true
-	}
-	return false
-}
-
-func (c *campaign) damage(how, path string) error {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	switch at := c.random.IntN(len(data)); how {
-	case "bit flipped":
-		data[at] ^= 1 << c.random.IntN(8)
-	case "copy cut off":
-		return os.Truncate(path, int64(at))
-	case "copy gone":
-		return os.Remove(path)
-	case "copy replaced": // by something of the same length: a place that lies
-		for i := range data {
-			data[i] = byte(c.random.Uint32())
-		}
-	}
-	info, err := os.Stat(path)
-	if err != nil {
-		return err
-	}
-	if err := errors.Join(os.Chmod(path, 0o600), os.WriteFile(path, data, 0o600)); err != nil {
-		return err
-	}
-	// A medium that rots does not tell by the time of the file.
-	return errors.Join(os.Chmod(path, info.Mode().Perm()), os.Chtimes(path, info.ModTime(), info.ModTime()))
-}
-
-func (p *place) path(name string) string { return filepath.Join(p.dir, name[:2], name) }
-
-func (p *place) good(name string) bool {
-	data, err := os.ReadFile(p.path(name))
-	return err == nil && evidence.Digest(data) == name
-}
-
-func (p *place) objects(t testing.TB) []string {
-	paths, err := filepath.Glob(filepath.Join(p.dir, "[0-9a-f][0-9a-f]", "*"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var names []string
-	for _, path := range paths {
-		if name := filepath.Base(path); evidence.IsDigest(name) {
-			names = append(names, name)
-		}
-	}
-	return names
-}
-
 // pull commits and asks for syncs; it returns how often it was told no.
 func (c *campaign) pull(ctx context.Context) (denied int) {
 	for i := 0; ctx.Err() == nil; i++ {
 		if i%3 == 0 {
 			churn(c.t, c.pulled)
 		}
-		cl := c.main.party("admin")
+		cl := c.party("admin")
 		if err := cl.RequestSync(ctx, arrangementID, "r1"); err != nil {
 			denied++
 			pauseFor(ctx, 50*time.Millisecond)
@@ -412,7 +336,7 @@ func (c *campaign) pull(ctx context.Context) (denied int) {
 func (c *campaign) push(ctx context.Context) (denied int) {
 	for ctx.Err() == nil {
 		churn(c.t, c.pushed)
-		c.depositor.client = c.main.party("supplier")
+		c.depositor.client = c.party("supplier")
 		made, err := c.depositor.deposit(ctx)
 		switch {
 		case err == nil:
@@ -436,6 +360,8 @@ func pauseFor(ctx context.Context, d time.Duration) {
 func (c *campaign) check(batch int) {
 	t := c.t
 	t.Helper()
+	time.Sleep(time.Second) // what a fault at the end of the batch takes down is down by now
+	c.revive()
 	for _, p := range c.processes {
 		if p.config.Role.Serves() {
 			ready(t, p.url)
@@ -458,10 +384,13 @@ func (c *campaign) check(batch int) {
 	// The next sync and the next push work.
 	latest := c.main.module("r1").Latest
 	churn(t, c.pulled)
+	asked := time.Now()
 	if err := c.main.admin.RequestSync(t.Context(), arrangementID, "r1"); err != nil {
 		t.Fatal(err)
 	}
-	c.wait(fmt.Sprintf("batch %d: a sync after it", batch), func() bool { return c.main.module("r1").Latest > latest })
+	c.wait(fmt.Sprintf("batch %d: a sync after it", batch), func() bool {
+		return settled(c.main, asked) && c.main.module("r1").Latest > latest
+	})
 	churn(t, c.pushed)
 	c.depositor.client = c.main.party("supplier")
 	if made, err := c.depositor.deposit(t.Context()); err != nil || made.Number == 0 {
@@ -495,6 +424,7 @@ func (c *campaign) heal(batch int) {
 			}
 			break
 		}
+		c.revive()
 		time.Sleep(100 * time.Millisecond)
 	}
 	for _, s := range c.spoiled {
@@ -539,8 +469,10 @@ func (c *campaign) reread() {
 func (c *campaign) wait(what string, condition func() bool) {
 	c.t.Helper()
 	for deadline := time.Now().Add(2 * time.Minute); !condition(); time.Sleep(50 * time.Millisecond) {
+		c.revive()
 		if time.Now().After(deadline) {
-			c.t.Fatalf("%s: not within two minutes", what)
+			m := c.main.module("r1")
+			c.t.Fatalf("%s: not within two minutes; last tried %v: %s", what, m.LastTry, m.LastError)
 		}
 	}
 }
@@ -564,9 +496,9 @@ func (c *campaign) report(took time.Duration) {
 	for _, kind := range slices.Sorted(maps.Keys(c.count)) {
 		t.Logf("| %s | %d |", kind, c.count[kind])
 	}
-	acknowledged := len(c.promises.held["r1"]) + len(c.promises.held["r2"])
+	t.Logf("%d processes that ended by themselves were started again", c.revived)
 	t.Logf("%d faults in %s; %d requests refused or broken off; %d deposits acknowledged, 0 lost; %d copies spoiled, %d healed; %d copies (%d MiB) read again, 0 silently wrong; verified %d entries, %d objects",
-		c.injected(), took.Round(time.Second), c.denied, acknowledged, c.copies, c.healed, c.rereads, c.bytes>>20, report.Entries, report.Objects)
+		c.injected(), took.Round(time.Second), c.denied, c.promises.count(), c.copies, c.healed, c.rereads, c.bytes>>20, report.Entries, report.Objects)
 	if c.healed != c.copies {
 		t.Errorf("%d of %d spoiled copies were healed", c.healed, c.copies)
 	}

@@ -5,6 +5,7 @@ import (
 	"net"
 	"sync"
 	"testing"
+	"time"
 )
 
 // Proxy is a TCP relay before a server that can refuse, cut off and change
@@ -16,6 +17,8 @@ type Proxy struct {
 	conns   map[net.Conn]bool
 	after   int64 // bytes of an answer after which the connection is cut; 0 never
 	refuse  bool
+	delay   time.Duration // before each piece of an answer
+	change  int64         // one bit in so many bytes of the answers is wrong; 0 none
 }
 
 // NewProxy relays to a server.
@@ -46,6 +49,44 @@ func (p *Proxy) CutAfter(n int64) {
 	p.after = n
 }
 
+// Delay has every piece of an answer wait so long, on connections there are too.
+func (p *Proxy) Delay(d time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.delay = d
+}
+
+// Change has new connections carry answers in which one bit of every n bytes is
+// wrong; 0 ends it for new ones.
+func (p *Proxy) Change(n int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.change = n
+}
+
+// answers is what comes back from the server, late and changed as was asked.
+type answers struct {
+	io.Reader
+	proxy  *Proxy
+	change int64
+	passed int64
+}
+
+func (a *answers) Read(b []byte) (int, error) {
+	n, err := a.Reader.Read(b)
+	if a.change > 0 {
+		for at := a.change - 1 - a.passed%a.change; at < int64(n); at += a.change {
+			b[at] ^= 4
+		}
+		a.passed += int64(n)
+	}
+	a.proxy.mu.Lock()
+	delay := a.proxy.delay
+	a.proxy.mu.Unlock()
+	time.Sleep(delay)
+	return n, err
+}
+
 // Refuse ends every connection at once, new ones too, until called with false.
 func (p *Proxy) Refuse(yes bool) {
 	p.mu.Lock()
@@ -68,7 +109,7 @@ func (p *Proxy) Cut() {
 func (p *Proxy) relay(c net.Conn) {
 	defer c.Close()
 	p.mu.Lock()
-	refuse, after := p.refuse, p.after
+	refuse, after, change := p.refuse, p.after, p.change
 	p.mu.Unlock()
 	if refuse {
 		return
@@ -88,8 +129,8 @@ func (p *Proxy) relay(c net.Conn) {
 		p.mu.Unlock()
 	}()
 	ended := make(chan struct{}, 2)
-	pass := func(to, from net.Conn) {
-		var r io.Reader = from
+	pass := func(to io.Writer, from io.Reader) {
+		r := from
 		if after > 0 {
 			r = io.LimitReader(from, after)
 		}
@@ -97,6 +138,6 @@ func (p *Proxy) relay(c net.Conn) {
 		ended <- struct{}{}
 	}
 	go pass(server, c)
-	go pass(c, server)
+	go pass(c, &answers{Reader: server, proxy: p, change: change})
 	<-ended
 }
