@@ -83,6 +83,7 @@ func layers() map[string]rule {
 		"internal/intake/images":    {module: []string{"evidence", "internal/escrow"}},
 		"internal/intake/restic":    {module: []string{"evidence", "internal/escrow", "internal/blob"}},
 		"internal/intake/files":     {module: []string{"evidence", "internal/escrow"}},
+		"internal/intake/forge":     {module: []string{"evidence", "internal/escrow"}, outside: none},
 		"internal/intake/git":       {module: []string{"evidence", "internal/escrow"}},
 		"internal/release":          {module: []string{"evidence", "internal/escrow", "internal/seal"}},
 		"internal/deposit":          {module: []string{"evidence", "internal/escrow", "internal/blob", "internal/seal", "internal/vault", "internal/intake/git", "internal/intake/files", "internal/intake/images"}},

@@ -33,6 +33,11 @@ const (
 	ActScrubRequested  = "scrub.requested"
 	ActScrubFinished   = "scrub.finished"
 
+	// Of the repositories of an organisation; the subject is the module that
+	// names the organisation.
+	ActRepositories        = "module.repositories"  // a listing differs from the one before
+	ActFindingRepositories = "finding.repositories" // one difference that people should look at
+
 	// ActDestructionApproved drops what deposits are made of; its subject is the
 	// digest of the request. ActDestructionCertified carries the digest of the
 	// certificate as its subject.
