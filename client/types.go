@@ -33,7 +33,7 @@ type Module struct {
 	Kind        string     `json:"kind"`
 	Instance    string     `json:"instance,omitempty"`
 	Compartment string     `json:"compartment"`
-	Mode        string     `json:"mode" enum:"pull,push,restic"`
+	Mode        string     `json:"mode" enum:"pull,push,restic,organisation"`
 	URL         string     `json:"url,omitempty"`
 	LFS         bool       `json:"lfs,omitempty"`
 	Exclude     []string   `json:"exclude,omitempty"`
@@ -49,7 +49,7 @@ type Module struct {
 
 // ModuleSource sets where a module's material comes from.
 type ModuleSource struct {
-	Mode    string   `json:"mode" enum:"pull,push,restic"`
+	Mode    string   `json:"mode" enum:"pull,push,restic,organisation"`
 	URL     string   `json:"url,omitempty" maxLength:"2048" doc:"without user information: credentials are set apart"`
 	LFS     bool     `json:"lfs,omitempty"`
 	Exclude []string `json:"exclude,omitempty" maxItems:"64"`

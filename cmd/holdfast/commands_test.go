@@ -70,6 +70,7 @@ func commands(t templates) map[string]command {
 		"valid-layout": func(ts *testscript.TestScript, _ bool, args []string) { validLayout(ts, args[0], args[1], args[2:]...) },
 		"same-refs":    func(ts *testscript.TestScript, _ bool, args []string) { sameRefs(ts, args[0], args[1]) },
 		"git-server":   func(ts *testscript.TestScript, _ bool, args []string) { gitServer(ts, args) },
+		"forge":        func(ts *testscript.TestScript, _ bool, args []string) { startForge(ts, args) },
 		"webhook":      func(ts *testscript.TestScript, _ bool, args []string) { webhook(ts, args) },
 		"flip":         func(ts *testscript.TestScript, _ bool, args []string) { flip(ts, args) },
 		"each-damaged": func(ts *testscript.TestScript, _ bool, args []string) { eachDamaged(ts, args[0]) },

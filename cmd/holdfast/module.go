@@ -18,6 +18,8 @@ import (
 // moduleCmd configures what is held.
 type moduleCmd struct {
 	List   moduleListCmd   `cmd:"" help:"List the modules and where each stands."`
+	Show   moduleShowCmd   `cmd:"" help:"Show one module, and what an organisation holds."`
+	Sync   syncCmd         `cmd:"" help:"Fetch a module now, or list its organisation; the same as 'holdfast sync'."`
 	Set    moduleSetCmd    `cmd:"" help:"Set where a module's material comes from."`
 	Restic moduleResticCmd `cmd:"" help:"Show the restic repository of a module, or bound it."`
 	Secret moduleSecretCmd `cmd:"" help:"Set a source secret; it is sealed at once and never shown."`
@@ -39,10 +41,17 @@ func (c *moduleListCmd) Run(ctx context.Context, s *streams) error {
 	}
 	w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "MODULE\tKIND\tCOMPARTMENT\tMODE\tDEPOSITS\tLAST TRY")
+	marks, err := repositoryMarks(ctx, cl, c.Arrangement, list)
+	if err != nil {
+		return err
+	}
 	for _, m := range list {
 		last := "never"
 		if m.LastTry != nil {
 			last = m.LastTry.Format(time.DateTime) + " UTC"
+		}
+		if mark := marks[m.ID]; mark != "" {
+			last += ", " + mark
 		}
 		if m.LastError != "" {
 			last += ", failed: " + m.LastError
@@ -55,7 +64,7 @@ func (c *moduleListCmd) Run(ctx context.Context, s *streams) error {
 type moduleSetCmd struct {
 	scoped
 	Module  string   `arg:"" help:"Module id."`
-	Mode    *string  `help:"How it comes: the server fetches (pull), the depositor's machine seals (push), or its restic writes here (restic)." enum:"pull,push,restic"`
+	Mode    *string  `help:"How it comes: the server fetches (pull), lists an organisation and fetches its repositories (organisation), the depositor's machine seals (push), or its restic writes here (restic)." enum:"pull,push,restic,organisation"`
 	URL     *string  `help:"Source, without credentials." name:"url"`
 	LFS     *bool    `help:"Deposit Git LFS objects too." name:"lfs" negatable:""`
 	Exclude []string `help:"Ref name patterns to leave out, such as refs/pull/*; '' leaves out none."`
@@ -220,6 +229,8 @@ func (c *syncCmd) outcome(s *streams, before, after client.Module) error {
 		return e
 	case s.json:
 		return s.printJSON(after)
+	case after.Mode == "organisation":
+		fmt.Fprintf(s.out, "listed    module %s; 'holdfast module show %s' shows its repositories\n", c.Module, c.Module)
 	case after.Latest == before.Latest:
 		fmt.Fprintf(s.out, "unchanged module %s: deposit %d is up to date\n", c.Module, after.Latest)
 	default:

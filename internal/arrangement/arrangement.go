@@ -159,7 +159,7 @@ func putModules(ctx context.Context, tx Tx, arrangement string, named []escrow.M
 		return err
 	}
 	for _, m := range held {
-		if m.Every == 0 || slices.ContainsFunc(named, func(n escrow.Module) bool { return n.ID == m.ID }) {
+		if m.Every == 0 || slices.ContainsFunc(named, func(n escrow.Module) bool { return n.ID == m.ID || belongs(held, m, n.ID) }) {
 			continue
 		}
 		m.Every = 0
@@ -168,6 +168,14 @@ func putModules(ctx context.Context, tx Tx, arrangement string, named []escrow.M
 		}
 	}
 	return nil
+}
+
+// belongs reports whether a module is a repository of the organisation that
+// another one names.
+func belongs(held []escrow.Module, m escrow.Module, organisation string) bool {
+	return escrow.OrganisationOf(m.ID) == organisation && slices.ContainsFunc(held, func(o escrow.Module) bool {
+		return o.ID == organisation && o.Source.Mode == escrow.Organisation
+	})
 }
 
 // revokeStale revokes the tokens of parties that the agreement no longer has,
@@ -197,12 +205,14 @@ func putModule(ctx context.Context, tx Tx, m escrow.Module) error {
 	case err == nil && old.Compartment != m.Compartment:
 		return escrow.Errorf(escrow.Conflict, "module %s lies in compartment %s; it cannot move to %s", m.ID, old.Compartment, m.Compartment).
 			WithHint("give the module in the other compartment a new id")
+	case err == nil && old.Source.Mode == escrow.Pull && old.Source.URL == "":
+		// Registered before anything listed organisations.
 	case err == nil:
 		m.Source, m.Every, m.Rebase = old.Source, old.Every, old.Rebase
 	case escrow.CodeOf(err) != escrow.NotFound:
 		return err
 	case m.Source.Mode == escrow.Pull && m.Source.URL == "":
-		m.Every = 0 // an organisation, say: nothing can be fetched before its source is set
+		m.Every = 0 // nothing can be fetched before its source is set
 	}
 	return tx.PutModule(ctx, m)
 }
@@ -308,6 +318,12 @@ func (r *Registry) Configure(ctx context.Context, actor escrow.Actor, arrangemen
 		if s.Source.Mode == escrow.Restic && m.Kind != escrow.Data {
 			return nil, escrow.Errorf(escrow.Invalid, "module %s is of kind %s; restic writes into modules of kind %s", m.ID, m.Kind, escrow.Data)
 		}
+		if m.Kind != escrow.Repository && s.Source.Mode == escrow.Organisation {
+			return nil, escrow.Errorf(escrow.Invalid, "module %s is of kind %s; an organisation holds repositories", m.ID, m.Kind)
+		}
+		if err := independent(ctx, tx, m); err != nil {
+			return nil, err
+		}
 		forgotten := []string{}
 		if place(m.Source.URL) != place(s.Source.URL) {
 			if forgotten, err = forget(ctx, tx, m); err != nil {
@@ -328,6 +344,23 @@ func (r *Registry) Configure(ctx context.Context, actor escrow.Actor, arrangemen
 				"every": s.Every.String(), "rebase": s.Rebase, "secrets_forgotten": forgotten}}}, nil
 	})
 	return out, err
+}
+
+// independent refuses a repository of an organisation, whose source follows
+// from the listing.
+func independent(ctx context.Context, tx Tx, m escrow.Module) error {
+	id := escrow.OrganisationOf(m.ID)
+	if id == "" {
+		return nil
+	}
+	o, err := tx.Module(ctx, m.Arrangement, id)
+	if escrow.CodeOf(err) == escrow.NotFound {
+		return nil
+	}
+	if err == nil && o.Source.Mode == escrow.Organisation {
+		err = escrow.Errorf(escrow.Conflict, "module %s is a repository of the organisation in module %s and follows it", m.ID, id).WithHint("set it on module %s", id)
+	}
+	return err
 }
 
 // place is what a source's secrets are given to: the way and the host.
@@ -369,12 +402,15 @@ func (r *Registry) checkSource(s escrow.Source) error {
 	switch s.Mode {
 	case escrow.Push, escrow.Restic:
 		return nil
-	case escrow.Pull:
+	case escrow.Pull, escrow.Organisation:
 	default:
-		return escrow.Errorf(escrow.Invalid, "mode %q is not one of pull, push and restic", s.Mode)
+		return escrow.Errorf(escrow.Invalid, "mode %q is not one of pull, push, restic and organisation", s.Mode)
 	}
 	if s.URL == "" {
-		return escrow.Errorf(escrow.Invalid, "a pull module needs a URL")
+		return escrow.Errorf(escrow.Invalid, "a %s module needs a URL", s.Mode)
+	}
+	if s.Mode == escrow.Organisation && !strings.HasPrefix(s.URL, "https://") && !strings.HasPrefix(s.URL, "http://") {
+		return escrow.Errorf(escrow.Invalid, "the address of an organisation begins with https").WithHint("give the address of its page, such as https://github.com/acme")
 	}
 	if strings.HasPrefix(s.URL, "/") || strings.HasPrefix(s.URL, "file:") {
 		if !r.localSources {
@@ -419,8 +455,14 @@ func (r *Registry) SetCredential(ctx context.Context, actor escrow.Actor, arrang
 		return err
 	}
 	_, err = r.db.Update(ctx, func(tx Tx) ([]escrow.Act, error) {
-		if _, err := tx.Module(ctx, arrangement, module); err != nil {
+		m, err := tx.Module(ctx, arrangement, module)
+		if err != nil {
 			return nil, err
+		}
+		if kind != escrow.WebhookSecret {
+			if err := independent(ctx, tx, m); err != nil {
+				return nil, err
+			}
 		}
 		c := escrow.Credential{Arrangement: arrangement, Module: module, Kind: kind, Sealed: sealed, UpdatedAt: r.now()}
 		if err := tx.PutCredential(ctx, c); err != nil {

@@ -31,6 +31,9 @@ type syncArgs struct {
 	Request string `json:"request,omitempty"`
 }
 
+// Scheduled is the reason of a sync that nobody asked for.
+const Scheduled = "schedule"
+
 func (syncArgs) Kind() string { return "sync" }
 
 func (syncArgs) InsertOpts() river.InsertOpts {
@@ -200,7 +203,7 @@ func (w *scheduleWorker) Work(ctx context.Context, _ *river.Job[scheduleArgs]) e
 	}
 	list := make([]river.InsertManyParams, len(due))
 	for i, m := range due {
-		list[i] = river.InsertManyParams{Args: syncArgs{Arrangement: m.Arrangement, Module: m.Module, Reason: "schedule"}, InsertOpts: r.attempts()}
+		list[i] = river.InsertManyParams{Args: syncArgs{Arrangement: m.Arrangement, Module: m.Module, Reason: Scheduled}, InsertOpts: r.attempts()}
 	}
 	if _, err := r.client.InsertMany(ctx, list); err != nil {
 		return fmt.Errorf("queue %d due modules: %w", len(due), err)

@@ -170,7 +170,7 @@ func requestSync(ctx context.Context, db *store.DB, queue store.Queue, actor, ar
 			return nil, err
 		}
 		pulled := m.Source.Mode == escrow.Pull && (m.Kind == escrow.Repository || m.Kind == escrow.Images)
-		if !pulled && m.Source.Mode != escrow.Restic {
+		if !pulled && m.Source.Mode != escrow.Restic && m.Source.Mode != escrow.Organisation {
 			return nil, escrow.Errorf(escrow.Conflict, "module %s is not pulled by the server", module).
 				WithHint("its depositor runs 'holdfast deposit git', or set its source first with 'holdfast module set'")
 		}

@@ -204,6 +204,7 @@ func (s *Server) buildHTTP() http.Handler {
 		Objects:      &objects{places: s.places, db: s.db, releases: releases, limit: s.config.MaxObject, uploads: s.uploads},
 		Locations:    s.places,
 		Restic:       resticStatus{repositories, s.syncs},
+		Forge:        organisations{s.db},
 		Cases:        releases,
 		Retention:    keeper{s.keeper},
 		Duty:         watch{s.duty},

@@ -15,6 +15,7 @@ import (
 	"holdfast/internal/deposit"
 	"holdfast/internal/escrow"
 	"holdfast/internal/intake/egress"
+	"holdfast/internal/intake/forge"
 	"holdfast/internal/intake/git"
 	"holdfast/internal/intake/git/pack"
 	"holdfast/internal/intake/git/wire"
@@ -90,7 +91,7 @@ func (y *syncs) Sync(ctx context.Context, arrangement, module, reason string) er
 			panic(p)
 		}
 	}()
-	d, err := y.deposit(ctx, arrangement, module)
+	d, err := y.deposit(ctx, arrangement, module, reason)
 	if err != nil && ctx.Err() != nil && escrow.CodeOf(err) == escrow.Internal { // whatever noticed it first
 		err = escrow.Errorf(escrow.Unavailable, "the sync was stopped: %w", context.Cause(ctx)).WithHint("nothing of it was kept; the next one starts from the same state")
 	}
@@ -110,11 +111,13 @@ func (y *syncs) Sync(ctx context.Context, arrangement, module, reason string) er
 // server is the actor of what the server does by itself.
 func serverActor() escrow.Actor { return escrow.Actor{Party: "server", Role: escrow.Administrator} }
 
-func (y *syncs) deposit(ctx context.Context, arrangement, module string) (*escrow.Deposit, error) {
+func (y *syncs) deposit(ctx context.Context, arrangement, module, reason string) (*escrow.Deposit, error) {
 	m, err := y.module(ctx, arrangement, module)
 	switch {
 	case err != nil:
 		return nil, err
+	case m.Source.Mode == escrow.Organisation:
+		return nil, y.organisation(ctx, m, reason)
 	case m.Source.Mode == escrow.Restic:
 		return y.restic(ctx, arrangement, module)
 	case m.Kind == escrow.Images && m.Source.Mode == escrow.Pull:
@@ -166,7 +169,7 @@ func (y *syncs) git(ctx context.Context, arrangement, module string) (*escrow.De
 // endpoint opens the source's credentials for the moment they are used. They
 // are read together with the address that they are for.
 func (y *syncs) endpoint(ctx context.Context, m escrow.Module) (wire.Endpoint, error) {
-	e := wire.Endpoint{URL: m.Source.URL, HostKeys: m.Source.HostKey}
+	e := wire.Endpoint{URL: m.Source.URL, HostKeys: m.Source.HostKey, User: forge.GitUser(m.Source.URL)}
 	err := y.db.View(ctx, func(tx *store.Tx) error {
 		now, err := tx.Module(ctx, m.Arrangement, m.ID)
 		if err != nil {
@@ -175,7 +178,11 @@ func (y *syncs) endpoint(ctx context.Context, m escrow.Module) (wire.Endpoint, e
 		if now.Source.URL != m.Source.URL || now.Source.Mode != m.Source.Mode {
 			return escrow.Errorf(escrow.Conflict, "the source of module %s was changed just now", m.ID).WithHint("ask for the sync again")
 		}
-		list, err := tx.Credentials(ctx, m.Arrangement, m.ID)
+		owner, err := ownerOfCredentials(ctx, tx, m)
+		if err != nil {
+			return err
+		}
+		list, err := tx.Credentials(ctx, m.Arrangement, owner)
 		if err != nil {
 			return err
 		}

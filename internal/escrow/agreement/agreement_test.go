@@ -187,8 +187,34 @@ func TestExpandMunicipalities(t *testing.T) {
 	if ev := e.Event("bankruptcy"); !cmp.Equal(ev.Stages, []string{"inform", "pay", "access"}) || ev.Decide != agreement.ByPeople {
 		t.Errorf("event bankruptcy: %+v", ev)
 	}
-	if m := e.Module("code"); m.Source.Mode != escrow.Pull || m.Source.URL != "" || m.Every != time.Hour {
+	if m := e.Module("code"); m.Source.Mode != escrow.Organisation || m.Source.URL != "https://git.example/voorbeeld" || m.Every != time.Hour {
 		t.Errorf("module code: %+v", m)
+	}
+}
+
+// TestRepositoriesOfOrganisation: a repository that the forge lists is kept as
+// its organisation is, is owed by nobody on its own, and is measured against
+// the agreed list.
+func TestRepositoriesOfOrganisation(t *testing.T) {
+	a := parseExample(t, "municipalities.yaml")
+	code := a.ModuleOf("code")
+	code.Repository.Retention = &agreement.Retention{Versions: 7}
+	code.Repository.Content = &agreement.Content{Mandatory: []string{"portal"}, Optional: []string{"lib-*"}}
+	for id, want := range map[string]int{"code": 7, "code/portal": 7, "code/a/b": 0, "codex/a": 0} {
+		if got := a.Retention(id).Versions; got != want {
+			t.Errorf("%s keeps %d versions, want %d", id, got, want)
+		}
+	}
+	for _, id := range []string{"code", "code/portal"} {
+		if _, named := a.Duty(id); named {
+			t.Errorf("%s is due", id)
+		}
+	}
+	r := a.Repositories("code")
+	for name, want := range map[string]bool{"Portal": true, "lib-x": true, "liby": false, "x": false} {
+		if r.Lists(name) != want {
+			t.Errorf("%s is on the list: %v", name, !want)
+		}
 	}
 }
 

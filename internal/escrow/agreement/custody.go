@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"holdfast/internal/escrow"
 	"holdfast/internal/escrow/agreement/bind"
 	"holdfast/internal/escrow/agreement/quantity"
 	"holdfast/internal/escrow/duty"
@@ -46,6 +47,7 @@ func (c *checker) custody(at string, m *Module, base *ModuleBase) {
 }
 
 // ModuleOf returns the module that an instance such as db/gem-a is written as,
+// or the one of the organisation that a repository such as code/app belongs to;
 // nil if there is none.
 func (a *Agreement) ModuleOf(id string) *Module {
 	for i := range a.Modules {
@@ -55,7 +57,10 @@ func (a *Agreement) ModuleOf(id string) *Module {
 			continue
 		}
 		found := false
-		a.each(base.ForEach, func(instance string) { found = found || instanceID(base.ID, instance) == id })
+		a.each(base.ForEach, func(instance string) {
+			own := instanceID(base.ID, instance)
+			found = found || own == id || m.Repository != nil && m.Repository.Organisation != "" && escrow.OrganisationOf(id) == own
+		})
 		if found {
 			return m
 		}
@@ -83,6 +88,20 @@ func (a *Agreement) Retention(module string) retention.Policy {
 		}
 	}
 	return p
+}
+
+// Repositories returns what was agreed about the repositories of an
+// organisation.
+func (a *Agreement) Repositories(module string) escrow.AgreedRepositories {
+	m := a.ModuleOf(module)
+	if m == nil || m.Repository == nil {
+		return escrow.AgreedRepositories{}
+	}
+	out := escrow.AgreedRepositories{Include: slices.Clone(m.Repository.Include)}
+	if c := m.Repository.Content; c != nil {
+		out.Mandatory, out.Optional = slices.Clone(c.Mandatory), slices.Clone(c.Optional)
+	}
+	return out
 }
 
 func (a *Agreement) after(p quantity.Period) retention.Until {
@@ -126,7 +145,9 @@ func (a *Agreement) endsOn() time.Time {
 // data as often as it is expected, unless the text says otherwise.
 func (a *Agreement) Duty(module string) (duty.Terms, bool) {
 	m := a.ModuleOf(module)
-	if m == nil {
+	if m == nil || m.Repository != nil && m.Repository.Organisation != "" {
+		// Of an organisation the list is looked after: a repository that is
+		// missing or gone is a finding, and one that is quiet is not late.
 		return duty.Terms{}, false
 	}
 	base, _ := m.Base()

@@ -321,6 +321,9 @@ func (a *Agreement) module(m *Module, instance string) escrow.Module {
 	case m.Repository != nil:
 		r := m.Repository
 		out.Source = escrow.Source{Mode: escrow.Pull, URL: r.URL, LFS: r.LFS, Exclude: slices.Clone(r.Exclude), HostKey: r.HostKey}
+		if r.Organisation != "" {
+			out.Source.Mode, out.Source.URL = escrow.Organisation, r.Organisation
+		}
 		if r.Mode == "push" {
 			out.Source.Mode = escrow.Push
 		}

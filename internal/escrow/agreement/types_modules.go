@@ -73,8 +73,8 @@ type Acceptance struct {
 type RepositoryModule struct {
 	ModuleBase   `key:",inline"`
 	URL          string          `key:"url" is:"url" doc:"The repository: https, ssh, git or file."`
-	Organisation string          `key:"organisation" is:"url" doc:"An organisation whose repositories are all held; instead of url." later:"organisation discovery"`
-	Include      []string        `key:"include,list" doc:"Patterns of repository names of the organisation. Default all." later:"organisation discovery"`
+	Organisation string          `key:"organisation" is:"url" doc:"The address of an organisation, group or account at a forge, whose repositories are all held, each in a module of its own; instead of url."`
+	Include      []string        `key:"include,list" doc:"Names of repositories of the organisation; * stands for any text. Default all."`
 	Exclude      []string        `key:"exclude,list" doc:"Patterns of ref names that are not deposited, such as refs/pull/*."`
 	LFS          bool            `key:"lfs" doc:"Fetch and deposit Git LFS objects."`
 	Mode         string          `key:"mode" enum:"pull push" doc:"pull: the server fetches. push: the depositor seals on its own machine. Default pull."`

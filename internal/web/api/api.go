@@ -32,6 +32,7 @@ type Services struct {
 	Objects      Objects
 	Locations    Locations
 	Restic       Restic
+	Forge        Organisations
 	Cases        Cases
 	Retention    Retention
 	Duty         Duty
@@ -104,6 +105,7 @@ func Register(mux *http.ServeMux, s Services) *huma.OpenAPI {
 	a.objects()
 	a.locations()
 	a.restic()
+	a.organisations()
 	a.cases()
 	a.retention()
 	a.duty()
