@@ -13,7 +13,10 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
+
+	"golang.org/x/sync/errgroup"
 
 	"holdfast/client"
 	"holdfast/evidence"
@@ -98,8 +101,10 @@ type fetcher struct {
 	list   []client.Deposit
 	open   []OpenDeposit
 	size   int64 // of the exported ledger
-	stored int   // objects
-	begun  bool  // part of an object is there
+
+	mu     sync.Mutex // of what follows, while objects are fetched
+	stored int        // objects
+	begun  bool       // part of an object is there
 }
 
 func (f *fetcher) write(path string, data []byte) error {
@@ -372,31 +377,46 @@ func (f *fetcher) verify() error {
 	return err
 }
 
+// fetchers is how many objects are fetched at once: one that waits for its disk
+// or its connection does not keep the others.
+const fetchers = 4
+
 func (f *fetcher) objects() error {
+	var list []evidence.ObjectEntry
 	var total, done int64
+	seen := map[string]bool{} // two at once would write into one file
 	for _, d := range f.open {
 		if d.certificate != nil {
 			continue
 		}
 		for _, o := range d.Manifest.Objects {
-			total += o.Size
+			if !seen[o.Name] {
+				seen[o.Name] = true
+				list, total = append(list, o), total+o.Size
+			}
 		}
 	}
-	for _, d := range f.open {
-		if d.certificate != nil {
-			continue
-		}
-		for _, o := range d.Manifest.Objects {
-			if err := f.object(o); err != nil {
+	group, ctx := errgroup.WithContext(f.ctx)
+	group.SetLimit(fetchers)
+	for _, o := range list {
+		group.Go(func() error {
+			if err := ctx.Err(); err != nil {
+				return err // another one failed, and said why
+			}
+			if err := f.object(ctx, o); err != nil {
 				return err
 			}
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			f.stored++
 			done += o.Size
 			if f.want.Progress != nil {
 				f.want.Progress(done, total)
 			}
-		}
+			return nil
+		})
 	}
-	return nil
+	return group.Wait()
 }
 
 // failing remembers that it was the source that failed, and not the disk.

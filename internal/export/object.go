@@ -1,6 +1,7 @@
 package export
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -15,26 +16,24 @@ import (
 // object fetches one object under a temporary name and gives it its own only
 // when every byte is there and hashes to it. What arrived before an earlier
 // fetch broke off is not fetched again.
-func (f *fetcher) object(o evidence.ObjectEntry) error {
+func (f *fetcher) object(ctx context.Context, o evidence.ObjectEntry) error {
 	final := filepath.Join(f.want.Dir, ObjectPath(o.Name))
 	if (&Export{Dir: f.want.Dir}).CheckObject(o) == nil {
-		f.stored++
 		return nil
 	}
 	part := filepath.Join(filepath.Dir(final), partPrefix+o.Name)
-	spoilt, err := f.fetchTo(part, o)
+	spoilt, err := f.fetchTo(ctx, part, o)
 	if err != nil {
 		if spoilt {
 			err = errors.Join(err, ignoreMissing(os.Remove(part)))
 		}
 		return err
 	}
-	f.stored++
 	return os.Rename(part, final)
 }
 
 // fetchTo fills a temporary file. spoilt says that what is in it is of no use.
-func (f *fetcher) fetchTo(part string, o evidence.ObjectEntry) (spoilt bool, err error) {
+func (f *fetcher) fetchTo(ctx context.Context, part string, o evidence.ObjectEntry) (spoilt bool, err error) {
 	file, err := os.OpenFile(part, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return false, escrow.Wrap(err, escrow.Invalid, "%s", part)
@@ -55,7 +54,7 @@ func (f *fetcher) fetchTo(part string, o evidence.ObjectEntry) (spoilt bool, err
 	if err != nil {
 		return true, escrow.Wrap(err, escrow.Invalid, "%s", part)
 	}
-	body, err := f.client.ObjectFrom(f.ctx, f.want.Arrangement, o.Name, have)
+	body, err := f.client.ObjectFrom(ctx, f.want.Arrangement, o.Name, have)
 	if err != nil {
 		return have == 0, err
 	}
@@ -64,7 +63,9 @@ func (f *fetcher) fetchTo(part string, o evidence.ObjectEntry) (spoilt bool, err
 	n, err := io.Copy(io.MultiWriter(file, h), source)
 	n += have
 	if err := errors.Join(err, file.Sync()); err != nil {
+		f.mu.Lock()
 		f.begun = f.begun || n > 0
+		f.mu.Unlock()
 		if source.err == nil {
 			return true, cannotWrite(err, part)
 		}
