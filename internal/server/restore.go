@@ -79,6 +79,11 @@ func Restore(ctx context.Context, c config.Config, o Options, r RestoreOptions) 
 	if err := s.check(ctx, r.From, made.Data, o, keepObjects(ctx, made, r.Progress)); err != nil {
 		return nil, diskErrorIn(err, "restore to %s", c.Data)
 	}
+	// Where objects are kept is there even when the backup has none, so that
+	// what is restored is an installation to whoever verifies it next.
+	if _, err := file.Open(made.ObjectsDir()); err != nil {
+		return nil, diskError(err, "%s", made.ObjectsDir())
+	}
 	k, err := s.keys(c, made, r.Identities)
 	if err != nil {
 		return nil, err
