@@ -219,7 +219,7 @@ func (c *campaign) batch(faults int) {
 	var denied [2]int
 	work.Go(func() { denied[0] = c.pull(ctx) })
 	work.Go(func() { denied[1] = c.push(ctx) })
-	for range faults {
+	for end := c.injected() + faults; c.injected() < end; { // one that found nothing to spoil does not count
 		time.Sleep(time.Duration(c.random.IntN(250)) * time.Millisecond)
 		c.fault()
 	}
