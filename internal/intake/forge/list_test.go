@@ -187,8 +187,8 @@ func TestHostile(t *testing.T) {
 		code escrow.Code
 		says string
 	}{
-		{"redirect to another host", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, other.URL+"/orgs", 302) }, escrow.Forbidden, "redirects to another host"},
-		{"redirects without end", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.String(), 302) }, escrow.Unavailable, "redirects more than"},
+		{"redirect to another host", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, other.URL+"/orgs", http.StatusFound) }, escrow.Forbidden, "redirects to another host"},
+		{"redirects without end", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.String(), http.StatusFound) }, escrow.Unavailable, "redirects more than"},
 		{"next page on another host", func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Link", "<"+other.URL+`/p2>; rel="next"`)
 			fmt.Fprint(w, "[]")
