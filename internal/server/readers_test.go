@@ -18,7 +18,7 @@ import (
 func TestReadersBesideWriters(t *testing.T) { eachEngine(t, checkReadersBesideWriters) }
 
 func checkReadersBesideWriters(t *testing.T, in *installation) {
-	const readers, answers = 20, 400
+	const readers, answers = 20, 120
 	in.ceremony(1)
 	pulled := newSource(t, "sha1")
 	in.source("r1", client.ModuleSource{URL: pulled.Dir})
@@ -38,7 +38,7 @@ func checkReadersBesideWriters(t *testing.T, in *installation) {
 		t.Fatal(err)
 	}
 
-	ctx, stop := context.WithTimeout(t.Context(), patience)
+	ctx, stop := context.WithTimeout(t.Context(), 2*patience)
 	defer stop()
 	var work sync.WaitGroup
 	var made atomic.Int64

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -17,23 +16,23 @@ import (
 )
 
 // asNobody runs f as a user who may write nothing of ours, also when the test
-// runs as root: the file system asks for the thread's own user.
+// runs as root. The whole process is that user for so long, since locations are
+// tried side by side, on other threads: a test that uses it is not parallel.
 func asNobody(t testing.TB, f func()) {
 	t.Helper()
 	if os.Getuid() != 0 {
 		f()
 		return
 	}
-	runtime.LockOSThread()
-	if err := syscall.Setfsuid(65534); err != nil {
+	if err := syscall.Setreuid(-1, 65534); err != nil {
 		t.Skipf("cannot become somebody else: %v", err)
 	}
+	defer func() {
+		if err := syscall.Setreuid(-1, 0); err != nil {
+			t.Fatal(err)
+		}
+	}()
 	f()
-	if err := syscall.Setfsuid(0); err != nil {
-		t.Error(err)
-		return // the thread ends with this goroutine
-	}
-	runtime.UnlockOSThread()
 }
 
 // TestUnwritable: an installation whose files may not be written, or read, is
