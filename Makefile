@@ -19,7 +19,7 @@ faults: ## the fault campaign: 1,200 faults, half an hour; see docs/reliability.
 	HOLDFAST_FAULTS=$${HOLDFAST_FAULTS:-600} $(GO) test ./internal/server -run 'TestFaults' -v -count 1 -timeout 60m
 
 test: lint ## everything CI runs
-	$(GO) test ./...
+	$(GO) test -timeout 40m ./...
 	@$(MAKE) --no-print-directory fuzz
 	@if [ -z "$$HOLDFAST_TEST_POSTGRES" ]; then \
 	  echo "SKIPPED: PostgreSQL tests. Set HOLDFAST_TEST_POSTGRES=postgres://... to run them (CI does)."; fi

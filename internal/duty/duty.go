@@ -30,6 +30,7 @@ type Tx interface {
 	Decisions(ctx context.Context, arrangement, module string) ([]escrow.Decision, error)
 	PutDecision(ctx context.Context, d escrow.Decision) error
 	PutVerified(ctx context.Context, v escrow.Verified) error
+	SyncStatus(ctx context.Context, arrangement, module string) (escrow.SyncStatus, error)
 	Releases(ctx context.Context, arrangement, module string) ([]escrow.SoftwareRelease, error)
 	PutRelease(ctx context.Context, r escrow.SoftwareRelease) error
 	DutySteps(ctx context.Context, arrangement, module string) ([]escrow.DutyStep, error)
@@ -128,7 +129,11 @@ func (w *Watch) standing(ctx context.Context, tx Tx, a escrow.Arrangement, m esc
 	if err != nil {
 		return s, true, err
 	}
-	f := rules.Facts{Since: a.CreatedAt}
+	status, err := tx.SyncStatus(ctx, a.ID, m.ID)
+	if err != nil && escrow.CodeOf(err) != escrow.NotFound {
+		return s, true, err
+	}
+	f := rules.Facts{Since: a.CreatedAt, Looked: status.SucceededAt}
 	for _, d := range heads {
 		x := rules.Deposit{Number: d.Number, At: d.AcceptedAt}
 		for _, word := range s.Decisions {

@@ -58,8 +58,12 @@ type Deposit struct {
 
 // Facts are what the answer follows from.
 type Facts struct {
-	Since    time.Time   // when the duty began
-	Deposits []Deposit   // in the order of their numbers
+	Since    time.Time // when the duty began
+	Deposits []Deposit // in the order of their numbers
+	// Looked is when the server last read the source whole, whether it held
+	// anything new or not: who changed nothing owes nothing. Zero for never,
+	// and where nobody but the depositor can look.
+	Looked   time.Time
 	Releases []time.Time // announced, in order
 	Gaps     []Gap       // in order, none overlapping another
 }
@@ -93,7 +97,7 @@ func At(t Terms, f Facts, now time.Time) State {
 		}
 	}
 	s.decide(t, f, now)
-	base, due := nextDue(t, f, s.LastAt)
+	base, due := nextDue(t, f, s.LastAt, f.current(s, now))
 	if due.IsZero() {
 		return s
 	}
@@ -165,9 +169,9 @@ func (s *State) decide(t Terms, f Facts, now time.Time) {
 
 // nextDue is the earlier of what the schedule and an announced release ask,
 // and from when it counts.
-func nextDue(t Terms, f Facts, last time.Time) (base, due time.Time) {
+func nextDue(t Terms, f Facts, last, current time.Time) (base, due time.Time) {
 	if t.Every != nil {
-		base, due = last, t.Every(last)
+		base, due = current, t.Every(current)
 	}
 	if t.AfterRelease != nil {
 		for _, at := range f.Releases {
@@ -181,6 +185,18 @@ func nextDue(t Terms, f Facts, last time.Time) (base, due time.Time) {
 		}
 	}
 	return base, due
+}
+
+// current is until when what is held is known to be what the source has: the
+// newest deposit's time, or when the source was found to hold nothing newer.
+// A look says nothing about a deposit that the agent refused or that is not
+// there, nor does one from the future, by a clock that stood wrong.
+func (f Facts) current(s State, now time.Time) time.Time {
+	n := len(f.Deposits)
+	if n == 0 || f.Deposits[n-1].Refused || f.Looked.After(now) {
+		return s.LastAt
+	}
+	return later(f.Looked, s.LastAt)
 }
 
 // stretch moves a deadline that runs from base by the time the platform was

@@ -68,6 +68,37 @@ func TestLadder(t *testing.T) {
 	}
 }
 
+// TestWhoChangedNothingOwesNothing: a source that is read on time and holds
+// nothing new makes no deposit, and nobody is late for that.
+func TestWhoChangedNothingOwesNothing(t *testing.T) {
+	refused := append(at(20), duty.Deposit{Number: 2, At: start().Add(40 * hour), Refused: true, Settled: true})
+	for _, tt := range []struct {
+		name     string
+		deposits []duty.Deposit
+		looked   int
+		now      int
+		step     duty.Step
+	}{
+		{"looked at since", at(20), 90, 113, duty.OnTime},
+		{"a day after the look", at(20), 90, 114, duty.Reminder},
+		{"the look is older than the deposit", at(20), 10, 44, duty.Reminder},
+		{"nothing is held: a look holds nothing", nil, 20, 30, duty.Second},
+		{"what was refused is still owed", refused, 45, 51, duty.Second},
+		{"a look from the future", at(20), 9000, 44, duty.Reminder},
+	} {
+		f := duty.Facts{Since: start(), Deposits: tt.deposits, Looked: start().Add(time.Duration(tt.looked) * hour)}
+		if s := duty.At(daily(), f, start().Add(time.Duration(tt.now)*hour)); s.Step != tt.step {
+			t.Errorf("%s: %s, want %s (%+v)", tt.name, s.Step, tt.step, s)
+		}
+	}
+	// An announced release is owed, however often the source was read.
+	f := duty.Facts{Since: start(), Deposits: at(15), Releases: []time.Time{start().Add(20 * hour)}, Looked: start().Add(60 * hour)}
+	terms := duty.Terms{AfterRelease: in(72 * hour), Grace: in(hour), MissedAfter: 3, Cure: in(24 * hour)}
+	if s := duty.At(terms, f, start().Add(61*hour)); !s.Due.Equal(start().Add(92 * hour)) {
+		t.Errorf("a release after a look: %+v", s)
+	}
+}
+
 func TestAfterRelease(t *testing.T) {
 	terms := duty.Terms{AfterRelease: in(72 * hour), Grace: in(hour), MissedAfter: 3, Cure: in(24 * hour)}
 	f := duty.Facts{Since: start()}
