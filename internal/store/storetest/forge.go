@@ -21,6 +21,7 @@ func forgeSteps() []step {
 }
 
 func testForge(t *testing.T, d *Database) {
+	d.Update(t, "module.configured", putModule(Module("code")))
 	put := func(r escrow.ForgeRepository) write {
 		return func(ctx context.Context, tx *store.Tx) error { return tx.PutForgeRepository(ctx, r) }
 	}
