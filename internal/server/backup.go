@@ -329,25 +329,10 @@ func (s *staged) load(ctx context.Context, sc store.Config, r io.Reader) error {
 		return err
 	}
 	defer z.Close()
-	source := &failingReader{r: z}
+	source := &reading{r: z}
 	_, err = store.Load(ctx, sc, source, evidence.Checkpoint{Origin: s.Origin, Size: s.Size, Root: root}, ledger.VerifyOptions{Policy: policy, Pins: pins})
 	if err != nil && ctx.Err() == nil && (source.err != nil || errors.Is(err, io.ErrUnexpectedEOF)) {
 		err = escrow.Wrap(err, escrow.Damaged, "the state in the backup is damaged").WithHint("take another backup")
 	}
 	return err
-}
-
-// failingReader remembers that it was the compressed state that could not be
-// read, whichever of its decoder's errors that was.
-type failingReader struct {
-	r   io.Reader
-	err error
-}
-
-func (f *failingReader) Read(p []byte) (int, error) {
-	n, err := f.r.Read(p)
-	if err != nil && err != io.EOF {
-		f.err = err
-	}
-	return n, err
 }

@@ -46,7 +46,7 @@ func (o *objects) Put(ctx context.Context, actor escrow.Actor, arrangement, modu
 	}
 	defer w.Abort()
 	sum := sha256.New()
-	upload := &arriving{r: io.LimitReader(body, o.limit+1)}
+	upload := &reading{r: io.LimitReader(body, o.limit+1)}
 	n, err := io.CopyBuffer(io.MultiWriter(w, sum), upload, make([]byte, copyBuffer))
 	switch {
 	case upload.err != nil:
@@ -111,7 +111,7 @@ func (o *objects) putPart(ctx context.Context, party, arrangement, module, name 
 		return api.Uploaded{}, escrow.Errorf(escrow.Conflict, "the upload of %s stands at byte %d, not %d", name, up.Size(), part.From).
 			WithHint("go on at byte %d", up.Size())
 	}
-	upload := &arriving{r: io.LimitReader(body, part.To-part.From+2)}
+	upload := &reading{r: io.LimitReader(body, part.To-part.From+2)}
 	n, err := up.Append(upload)
 	switch {
 	case upload.err != nil:
@@ -162,14 +162,15 @@ func (o *objects) mayDeposit(ctx context.Context, actor escrow.Actor, arrangemen
 	})
 }
 
-// arriving remembers that it was the upload that failed, and not the store it
-// was written to: only one of them is the depositor's to mend.
-type arriving struct {
+// reading remembers that it was the source that failed, and not what its bytes
+// were for: an upload, which is the depositor's to mend, or a backup, which is
+// damaged.
+type reading struct {
 	r   io.Reader
 	err error
 }
 
-func (a *arriving) Read(p []byte) (int, error) {
+func (a *reading) Read(p []byte) (int, error) {
 	n, err := a.r.Read(p)
 	if err != nil && err != io.EOF {
 		a.err = err

@@ -174,6 +174,10 @@ func TestPatterns(t *testing.T) {
 
 // TestUnreadable: what cannot be read is told, and the rest is deposited.
 func TestUnreadable(t *testing.T) {
+	if os.Getuid() == 0 { // root reads everything, so somebody else runs this test
+		asNobody(t)
+		return
+	}
 	dir := filepath.Join(t.TempDir(), "tree")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
@@ -183,9 +187,6 @@ func TestUnreadable(t *testing.T) {
 	}
 	if err := os.WriteFile(filepath.Join(dir, "CANARY"), []byte("x"), 0); err != nil {
 		t.Fatal(err)
-	}
-	if os.Getuid() == 0 {
-		t.Skip("SKIPPED: root reads everything")
 	}
 	r, err := files.Sync(t.Context(), files.Options{Roots: []string{dir}, Number: 1, Vault: &memory{}, Now: time.Now})
 	if err != nil {

@@ -160,9 +160,6 @@ func (r *restorer) list(ctx context.Context, fold *files.Fold, d Deposit) error 
 		}
 		return nil
 	})
-	if errors.Is(err, zstd.ErrMagicMismatch) || errors.Is(err, zstd.ErrCRCMismatch) || errors.Is(err, zstd.ErrWindowSizeExceeded) {
-		err = escrow.Wrap(err, escrow.Damaged, "it cannot be decompressed")
-	}
 	if err != nil {
 		return err
 	}
