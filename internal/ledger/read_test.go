@@ -142,7 +142,7 @@ func TestRandomBatchesGiveTheReferenceRoot(t *testing.T) {
 	})
 }
 
-// failures.md 15: a proof and the checkpoint it comes with always belong
+// A proof and the checkpoint it comes with always belong
 // together, whatever is appended meanwhile.
 func TestProofsHoldWhileOthersAppend(t *testing.T) {
 	onEachEngine(t, func(t *testing.T, e *engine) {

@@ -139,8 +139,8 @@ func (r *dutyRoom) want(t *testing.T, when, step string, notices int) {
 	}
 }
 
-// TestPlatformOffMakesNobodyLate is the fault of the dead man's switch
-// (failures.md, 14): a platform that was off for 45 days starts again.
+// TestPlatformOffMakesNobodyLate is the fault of many a dead man's switch: a
+// platform that was off for 45 days starts again.
 func TestPlatformOffMakesNobodyLate(t *testing.T) {
 	r := newDutyRoom(t)
 	r.pass(t, 23*time.Hour)
