@@ -82,6 +82,22 @@ func keyDocuments() []keyDocument {
 				}
 				return m.Bytes()
 			}},
+		{"leavenotice", func(t testing.TB) []byte { b, err := testLeaveNotice().Bytes(); return must(t, b, err) },
+			func(data []byte) ([]byte, error) {
+				m, err := evidence.ParseLeaveNotice(data)
+				if err != nil {
+					return nil, err
+				}
+				return m.Bytes()
+			}},
+		{"leaving", func(t testing.TB) []byte { b, _ := testLeavingCertificate(t, nil); return b },
+			func(data []byte) ([]byte, error) {
+				m, err := evidence.ParseLeavingCertificate(data)
+				if err != nil {
+					return nil, err
+				}
+				return m.Bytes()
+			}},
 		{"certificate", func(t testing.TB) []byte { b, _ := testCertificate(t, nil); return b },
 			func(data []byte) ([]byte, error) {
 				m, err := evidence.ParseCertificate(data)

@@ -49,6 +49,8 @@ func FuzzSubShare(f *testing.F)      { fuzzDocument(f, "subshare") }
 func FuzzDestruction(f *testing.F)   { fuzzDocument(f, "destruction") }
 func FuzzPartStatement(f *testing.F) { fuzzDocument(f, "partstatement") }
 func FuzzCertificate(f *testing.F)   { fuzzDocument(f, "certificate") }
+func FuzzLeaveNotice(f *testing.F)   { fuzzDocument(f, "leavenotice") }
+func FuzzLeaving(f *testing.F)       { fuzzDocument(f, "leaving") }
 
 // FuzzShareText holds that whatever parses is one canonical text with mail
 // damage undone, and that its digest is that of the canonical text.

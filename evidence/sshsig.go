@@ -22,9 +22,9 @@ const (
 	NamespaceReshare    = "holdfast-reshare"    // dealings of a resharing, by an old trustee's person
 
 	NamespaceDestruction = "holdfast-destruction" // requests for destruction, by both people
-	NamespaceCertificate = "holdfast-certificate" // certificates of destruction, by the server
+	NamespaceCertificate = "holdfast-certificate" // certificates of destruction and of leaving, by the server
 
-	NamespaceAgreement = "holdfast-agreement" // statements about a part of an agreement: signatures, attestations, reviews
+	NamespaceAgreement = "holdfast-agreement" // statements about a part of an agreement: signatures, attestations, reviews; notices of leaving
 )
 
 // ErrSignature is wrapped by every refusal of a signature.
