@@ -63,6 +63,8 @@ func layers() map[string]rule {
 		"client":                    {module: []string{"evidence"}, outside: []string{"golang.org/x/mod/sumdb"}},
 		"internal/escrow":           {module: []string{"evidence"}, outside: none, pure: true},
 		"internal/escrow/agreement": {module: []string{"evidence", "internal/escrow"}, pure: true},
+		"internal/sla":              {module: []string{"evidence", "internal/escrow"}, outside: []string{"github.com/DataDog/sketches-go"}, pure: true},
+		"internal/sla/report":       {module: []string{"internal/escrow", "internal/sla", "internal/document"}, pure: true},
 		"internal/seal":             {module: []string{"evidence", "internal/escrow"}, pure: true},
 		"internal/document":         {module: []string{"internal/escrow"}, pure: true},
 		"internal/config":           {module: []string{"internal/escrow"}},
