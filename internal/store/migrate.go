@@ -38,6 +38,9 @@ var agreementSchema string
 //go:embed migrations/00009_forge.sql
 var forgeSchema string
 
+//go:embed migrations/00010_accession.sql
+var accessionSchema string
+
 // riverVersion is the version of River's own tables that this release is
 // tested with. It is raised by hand with the library, after reading its
 // changelog.
@@ -60,6 +63,7 @@ func (db *DB) migrations() ([]*goose.Migration, error) {
 		goose.NewGoMigration(7, statements(db.dialect(processesSchema)), nil),
 		goose.NewGoMigration(8, statements(db.dialect(agreementSchema)), nil),
 		goose.NewGoMigration(9, statements(db.dialect(forgeSchema)), nil),
+		goose.NewGoMigration(10, statements(db.dialect(accessionSchema)), nil),
 	}, nil
 }
 

@@ -72,6 +72,7 @@ func tables() map[string]*table {
 	}
 	list = append(list, custodyTables()...)
 	list = append(list, accordTables()...)
+	list = append(list, accessionTables()...)
 	list = append(list, forgeTables()...)
 	byName := make(map[string]*table, len(list))
 	for _, t := range list {

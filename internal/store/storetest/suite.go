@@ -36,6 +36,7 @@ func Run(t *testing.T, open func(testing.TB) *Database) {
 		{"verified and running", testVerifiedAndRunning},
 		{"duty", testDuty},
 		{"accord", testAccord},
+		{"accession", testAccession},
 		{"acting", testActing},
 		{"text order", testTextOrder},
 		{"bad text", testBadText},
