@@ -24,6 +24,9 @@ func scanLeaving(s scanner) (l escrow.Leaving, err error) {
 		&l.Version, &l.Agreement, &ended, &modules, &compartments, &l.Certificate, &l.CertificateSig, &certified); err != nil {
 		return l, err
 	}
+	if len(l.Certificate) == 0 { // PostgreSQL tells empty from NULL, SQLite does not
+		l.Certificate, l.CertificateSig = nil, nil
+	}
 	l.NoticedAt, l.EndsAt, l.WithdrawnAt, l.EndedAt, l.CertifiedAt = instant(noticed), instant(ends), instant(withdrawn), instant(ended), instant(certified)
 	for _, list := range []struct {
 		text string
