@@ -1,12 +1,14 @@
 package document
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
 	"holdfast/internal/escrow/agreement"
 	"holdfast/internal/escrow/agreement/phrase"
+	"holdfast/internal/escrow/agreement/quantity"
 )
 
 // serviceLevels writes the articles of every service level that is read.
@@ -74,6 +76,63 @@ func (b *builder) serviceLevel(s agreement.SLA) {
 		b.c("Wordt het toegezegde niveau binnen %s %s maal niet gehaald, dan mag de afnemer de overeenkomst met de leverancier zonder vergoeding ontbinden.",
 			"If the promised level is missed %[2]s times within %[1]s, the customer may terminate its contract with the supplier without compensation.", b.Period(t.In), b.Number(int64(t.Misses)))
 	}
+	if len(s.Remedies) > 0 {
+		b.c("Daarnaast heeft de afnemer recht op:", "The customer is further entitled to:")
+		var items []string
+		for _, r := range s.Remedies {
+			items = append(items, b.remedy(r))
+		}
+		b.items(items, b.and())
+	}
+	b.holidays(s)
+}
+
+// remedy says what follows besides money, and when.
+func (b *builder) remedy(r agreement.Remedy) string {
+	text := b.W("sla_remedy", r.Kind)
+	if r.Length != "" {
+		text += b.F(" (%s)", " (%s)", b.Period(r.Length))
+	}
+	if r.What != "" {
+		text += ": " + clean(r.What)
+	}
+	misses := max(r.Misses, 1)
+	switch {
+	case r.In != "":
+		text += b.F(", wanneer het niveau binnen %s %s maal niet is gehaald", ", when the level was missed %[2]s times within %[1]s", b.Period(r.In), b.Number(int64(misses)))
+	case misses > 1:
+		text += b.F(", wanneer het niveau %s maal niet is gehaald", ", when the level was missed %s times", b.Number(int64(misses)))
+	default:
+		text += b.Pick(", wanneer het niveau niet is gehaald", ", when the level was missed")
+	}
+	if r.Below != "" {
+		text += b.F(" met een beschikbaarheid lager dan %s", " with an availability below %s", b.Percent(r.Below))
+	}
+	return text
+}
+
+// holidays says what public holidays do to service and support hours.
+func (b *builder) holidays(s agreement.SLA) {
+	days := func(list []quantity.Date) string {
+		out := make([]string, len(list))
+		for i, d := range list {
+			out[i] = b.Date(d)
+		}
+		return b.And(out)
+	}
+	var text []string
+	if s.Holidays != "" {
+		text = append(text, b.F("Algemeen erkende feestdagen %s de uren die hierboven met dagen van de week zijn aangeduid", "Public holidays %s the hours given above by days of the week", b.W("sla_holidays", s.Holidays)))
+	}
+	if len(s.AlsoClosed) > 0 {
+		text = append(text, b.F("Daarbuiten vallen ook %s", "Also outside them are %s", days(s.AlsoClosed)))
+	}
+	if len(s.AlsoOpen) > 0 {
+		text = append(text, b.F("Daarbinnen vallen ook %s", "Also inside them are %s", days(s.AlsoOpen)))
+	}
+	if len(text) > 0 {
+		b.clauseText(sentences(text...))
+	}
 }
 
 func (b *builder) availability(a agreement.Availability, about string, s agreement.SLA) {
@@ -82,12 +141,18 @@ func (b *builder) availability(a agreement.Availability, about string, s agreeme
 		hours = b.F("gemeten over de diensturen: %s", "measured over the service hours: %s", b.Hours(a.Hours))
 	}
 	b.c("De leverancier zegt toe dat %s per %s ten minste %s van de tijd beschikbaar is, %s.", "The supplier promises that %s is available for at least %[3]s of the time in each %[2]s, %[4]s.",
-		about, b.W("uptime_period", a.Period), b.Percent(a.Uptime), hours)
+		about, b.uptimePeriod(a), b.Percent(a.Uptime), hours)
 	if allowed := b.allowedDowntime(a); allowed != "" {
 		b.c("%s", "%s", allowed)
 	}
 	var text []string
 	say := func(nl, en string, args ...any) { text = append(text, b.F(nl, en, args...)) }
+	if a.Starts != "" {
+		say("Een meetperiode begint op %s", "A period begins on %s", b.MonthDay(a.Starts))
+	}
+	if a.TimeZone != "" {
+		say("De meetperiode wordt gerekend in de tijdzone %s", "The period is counted in the time zone %s", a.TimeZone)
+	}
 	say("Gemeten wordt %s", "What is measured is %s", b.W("measure", a.Measure))
 	if a.Interval != "" {
 		say("Een meetinterval duurt %s", "A measuring interval lasts %s", b.Period(a.Interval))
@@ -136,6 +201,15 @@ func (b *builder) availability(a agreement.Availability, about string, s agreeme
 	b.items(items, b.or())
 }
 
+// uptimePeriod names the period, a rolling one with its length.
+func (b *builder) uptimePeriod(a agreement.Availability) string {
+	name := b.W("uptime_period", a.Period)
+	if a.Window != "" {
+		name += b.F(" van %s", " of %s", b.Period(a.Window))
+	}
+	return name
+}
+
 func (b *builder) exclusion(x agreement.Exclusion) string {
 	text := b.W("exclusion", x.Kind)
 	var with []string
@@ -146,7 +220,13 @@ func (b *builder) exclusion(x agreement.Exclusion) string {
 		with = append(with, b.F("binnen %s", "within %s", b.Hours(x.Windows)))
 	}
 	if x.Most != "" {
-		with = append(with, b.F("ten hoogste %s per meetperiode", "at most %s in a period", b.Period(x.Most)))
+		with = append(with, b.F("ten hoogste %s per %s", "at most %s in a %s", b.Period(x.Most), b.mostIn(x)))
+	}
+	if x.Times > 0 {
+		with = append(with, b.F("ten hoogste %s maal per %s", "at most %s times in a %s", b.Number(int64(x.Times)), b.mostIn(x)))
+	}
+	if x.Standing {
+		with = append(with, b.Pick("zonder afzonderlijke aankondiging", "without a separate announcement"))
 	}
 	if x.Evidence != "" {
 		with = append(with, b.F("te bewijzen met %s", "to be shown by %s", x.Evidence))
@@ -161,6 +241,14 @@ func (b *builder) exclusion(x agreement.Exclusion) string {
 		text += ", " + strings.Join(with, ", ")
 	}
 	return text
+}
+
+// mostIn is the time over which a limit of an exclusion is counted.
+func (b *builder) mostIn(x agreement.Exclusion) string {
+	if x.MostIn == "" {
+		return b.W("at_most_in", "period")
+	}
+	return b.W("at_most_in", x.MostIn)
 }
 
 func (b *builder) probe(p agreement.Probe) {
@@ -178,6 +266,15 @@ func (b *builder) probe(p agreement.Probe) {
 	text = append(text, b.F("De Toepassing geldt als onbeschikbaar wanneer %s dat vaststelt", "The Application counts as down when %s finds it so", b.W("probe_quorum", quorum)))
 	if b.Lang == phrase.EN && quorum != "any" {
 		text[1] = "The Application counts as down when " + b.W("probe_quorum", quorum) + " find it so"
+	}
+	if p.Agree > 0 {
+		text[1] = b.F("De Toepassing geldt als onbeschikbaar wanneer ten minste %s meetpunten dat vaststellen", "The Application counts as down when at least %s locations find it so", b.Number(int64(p.Agree)))
+	}
+	if p.Timeout != "" {
+		text = append(text, b.F("Een meting zonder antwoord binnen %s is mislukt", "A check without an answer within %s has failed", b.Period(p.Timeout)))
+	}
+	if p.Redirects != "" {
+		text = append(text, b.F("Een antwoord dat naar een ander adres verwijst, %s", "An answer that points to another address %s", b.W("redirects", p.Redirects)))
 	}
 	if len(p.Truth) > 0 {
 		text = append(text, b.F("Beslissend zijn de cijfers van %s", "The figures of %s decide", b.parties(p.Truth)))
@@ -223,9 +320,12 @@ func (b *builder) credits(c agreement.Credits, a *agreement.Availability) {
 	b.c("Wordt het toegezegde niveau niet gehaald, dan heeft de afnemer recht op een vergoeding:", "If the promised level is missed, the customer is entitled to a credit:")
 	var rows [][]string
 	for _, t := range c.Tiers {
-		rows = append(rows, []string{b.F("lager dan %s", "below %s", b.Percent(t.Below)), b.F("%s van de grondslag", "%s of the base", b.Percent(t.Credit))})
+		rows = append(rows, []string{b.tier(t), b.F("%s van de grondslag", "%s of the base", b.Percent(t.Credit))})
 	}
 	b.table([]string{b.Pick("Beschikbaarheid", "Availability"), b.Pick("Vergoeding", "Credit")}, []int{50, 50}, rows)
+	if f := c.Formula; f != nil {
+		b.clauseText(sentences(b.formula(*f)...))
+	}
 	share := "affected_service"
 	var text []string
 	if c.Base != nil {
@@ -233,12 +333,43 @@ func (b *builder) credits(c agreement.Credits, a *agreement.Availability) {
 			share = c.Base.Share
 		}
 		text = append(text, b.F("De grondslag is %s; de vergoeding voor de dienst bedraagt %s", "The base is %s; the fee for the service is %s", b.W("credit_share", share), b.Rate(c.Base.Fee)))
+		if c.Base.Payer != "" {
+			text = append(text, b.F("Zij wordt betaald door %[1]s en de vergoeding komt toe aan %[1]s", "It is paid by %[1]s, and the credit is due to %[1]s", b.Party(c.Base.Payer)))
+		}
+		for _, f := range c.Base.For {
+			line := b.F("Voor %s bedraagt zij %s", "For %s it is %s", b.Party(f.Of), b.Rate(f.Fee))
+			if f.Payer != "" {
+				line += b.F(", te betalen door %s, aan wie dan de vergoeding toekomt", ", paid by %s, to which the credit is then due", b.Party(f.Payer))
+			}
+			text = append(text, line)
+		}
 	}
-	text = append(text, b.F("De vergoeding bedraagt ten hoogste %s van de grondslag", "The credit is at most %s of the base", b.Percent(c.Cap)))
+	limit := b.Pick("de grondslag", "the base")
+	if c.CapOf != "" {
+		limit = b.W("cap_of", c.CapOf)
+	}
+	text = append(text, b.F("De vergoeding bedraagt ten hoogste %s van %s", "The credit is at most %s of %s", b.Percent(c.Cap), limit))
+	if c.Ceiling != nil {
+		text = append(text, b.F("Over %s bedragen vergoedingen samen ten hoogste de vergoeding voor de dienst over %s", "Within %s credits together are at most the fee for the service for %s", b.Period(c.Ceiling.In), b.Period(quantity.Period(fmt.Sprintf("%dmo", c.Ceiling.Months)))))
+	}
 	if c.Minimum != "" {
 		text = append(text, b.F("Minder dan %s wordt niet uitgekeerd", "Less than %s is not paid", b.Money(c.Minimum)))
 	}
-	text = append(text, b.F("Zij wordt binnen %s na afloop van de meetperiode ingeroepen", "It is claimed within %s after the end of the period", b.Period(c.ClaimWithin)))
+	from := c.ClaimFrom
+	if from == "" {
+		from = "period_end"
+	}
+	claim := b.F("Zij wordt binnen %s na %s ingeroepen", "It is claimed within %s after %s", b.Period(c.ClaimWithin), b.W("claim_from", from))
+	if c.ClaimTo != "" {
+		claim += b.F(" bij %s", " at %s", c.ClaimTo)
+	}
+	text = append(text, claim)
+	if len(c.ClaimNeeds) > 0 {
+		text = append(text, b.F("Het verzoek vermeldt %s", "The claim states %s", b.And(c.ClaimNeeds)))
+	}
+	if c.Answer != "" {
+		text = append(text, b.F("Het verzoek wordt binnen %s beantwoord", "The claim is answered within %s", b.Period(c.Answer)))
+	}
 	remedy := c.Remedy
 	if remedy == "" {
 		remedy = "credit"
@@ -248,4 +379,43 @@ func (b *builder) credits(c agreement.Credits, a *agreement.Availability) {
 		text[len(text)-1] = b.Pick("De afnemer kiest tussen een korting op de eerstvolgende factuur en terugbetaling", "The customer chooses between a credit against the next invoice and a refund")
 	}
 	b.clauseText(sentences(text...))
+}
+
+// tier says between which uptimes a step is.
+func (b *builder) tier(t agreement.Tier) string {
+	text := b.F("lager dan %s", "below %s", b.Percent(t.Below))
+	if t.UpTo != "" {
+		text = b.F("%s of lager", "%s or less", b.Percent(t.UpTo))
+	}
+	switch {
+	case t.From != "":
+		text += b.F(", maar ten minste %s", ", but at least %s", b.Percent(t.From))
+	case t.Above != "":
+		text += b.F(", maar hoger dan %s", ", but above %s", b.Percent(t.Above))
+	}
+	return text
+}
+
+// formula says how a credit follows from the time that was down.
+func (b *builder) formula(f agreement.CreditFormula) []string {
+	var text []string
+	if f.Multiple > 0 {
+		text = append(text, b.F("De vergoeding bedraagt %s maal de grondslag over de tijd waarin de dienst onbeschikbaar was", "The credit is %s times the base for the time during which the service was down", b.Number(int64(f.Multiple))))
+	}
+	if f.Each != "" {
+		unit := b.Period(f.Each)
+		if f.Begun {
+			unit = b.F("begonnen %s", "begun %s", unit)
+		}
+		text = append(text, b.F("Voor elke %s onbeschikbaarheid bedraagt de vergoeding %s van de grondslag", "For each %s down the credit is %s of the base", unit, b.Percent(f.Credit)))
+	} else if f.Begun {
+		text = append(text, b.Pick("Een begonnen eenheid telt als hele", "A begun unit counts as a whole one"))
+	}
+	if f.Beyond {
+		text = append(text, b.Pick("Alleen tijd boven wat het toegezegde niveau toelaat, telt mee", "Only time beyond what the promised level allows counts"))
+	}
+	if f.Affected {
+		text = append(text, b.Pick("Tijd telt naar het aandeel van de gebruikers dat erdoor werd geraakt", "Time counts by the share of users that it affected"))
+	}
+	return text
 }

@@ -18,7 +18,8 @@ func TestEveryWordHasWords(t *testing.T) {
 		"dictionary", "cut_over", "pledge", "may", "part_kind", "form", "with", "right", "on_insolvency", "secured_by", "account_takeover", "inspect", "exit_kind",
 		"licence_type", "metric", "activation", "fingerprint", "match", "activation_transfer", "entitles", "licence_formats", "requires", "evidence", "channel",
 		"majority", "on_silence", "return_cost", "uptime_period", "measure", "empty_interval", "partial_minutes", "gaps", "denominator", "rounding", "exclusion",
-		"probe_quorum", "remedy", "credit_share", "clock", "fees_during", "allows", "use_ends", "pays_to", "pays_amount", "pays_else", "insurance", "merger", "encumbrance"}
+		"probe_quorum", "remedy", "credit_share", "clock", "fees_during", "allows", "use_ends", "pays_to", "pays_amount", "pays_else", "insurance", "merger", "encumbrance",
+		"at_most_in", "redirects", "cap_of", "claim_from", "sla_remedy", "sla_holidays"}
 	// Said by a sentence of their own, or not shown.
 	sentences := []string{"agreement/v1", "nl", "en", "beneficiaries", "licences", "true", "false", "unknown", "people", "automatic", "pull", "push", "on_demand",
 		"one_case", "separate_cases", "signed", "none", "required", "optional", "destroy", "keep", "party", "component", "arrangement", "truth", "number", "period", "text",

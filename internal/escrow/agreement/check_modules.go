@@ -7,7 +7,6 @@ import (
 
 	"holdfast/internal/escrow"
 	"holdfast/internal/escrow/agreement/bind"
-	"holdfast/internal/escrow/agreement/quantity"
 )
 
 func itoa(n int) string { return strconv.Itoa(n) }
@@ -132,12 +131,14 @@ func (c *checker) serviceLevels() {
 			if s.Availability == nil {
 				c.fail(bind.Join(at, "credits"), "sla", "add availability", "credits need an availability to be missed")
 			} else {
-				c.credits(bind.Join(at, "credits"), s.Credits, s.Availability.Uptime)
+				c.credits(bind.Join(at, "credits"), &s)
 			}
 		}
 		if p := s.Probe; p != nil {
 			c.fixedPeriod(bind.Join(at, "probe.every"), p.Every, time.Second)
+			c.fixedPeriod(bind.Join(at, "probe.timeout"), p.Timeout, time.Millisecond)
 		}
+		c.levels(at, &s)
 	}
 }
 
@@ -155,30 +156,18 @@ func (c *checker) availability(at string, v *Availability) {
 	}
 	c.fixedPeriod(bind.Join(at, "interval"), v.Interval, time.Second)
 	c.fixedPeriod(bind.Join(at, "min_outage"), v.MinOutage, 0)
-}
-
-// credits finds tables that cannot be applied: a hole, a step that never
-// comes, a cap below the first step.
-func (c *checker) credits(at string, cr *Credits, promise quantity.Percent) {
-	limit, _ := cr.Cap.Millionths()
-	below, credit := int64(-1), int64(0)
-	for i, t := range cr.Tiers {
-		path := bind.At(bind.Join(at, "tiers"), i)
-		b, _ := t.Below.Millionths()
-		k, _ := t.Credit.Millionths()
-		p, _ := promise.Millionths()
-		switch {
-		case i == 0 && b != p:
-			c.fail(bind.Join(path, "below"), "credits", "write "+string(promise), "the first step begins below %s, but %s is promised: between them nothing is owed", t.Below, promise)
-		case i > 0 && b >= below:
-			c.fail(bind.Join(path, "below"), "credits", "order the steps from the promise down", "this step is not below the one before it")
-		case i > 0 && k <= credit:
-			c.fail(bind.Join(path, "credit"), "credits", "let the credit rise", "a worse month is credited no more than a better one")
-		case k > limit:
-			c.fail(bind.Join(path, "credit"), "credits", "raise the cap or lower the credit", "the credit is above the cap of %s", cr.Cap)
-		}
-		below, credit = b, k
+	if (v.Period == "rolling") != (v.Window != "") {
+		c.fail(bind.Join(at, "period"), "sla", "say period: rolling with window", "a window is the length of a rolling period, and a rolling period needs one")
 	}
+	if !positive(v.Window) {
+		c.fail(bind.Join(at, "window"), "sla", "give it a length", "a window of no length has nothing in it")
+	}
+	if v.TimeZone != "" {
+		if _, err := time.LoadLocation(v.TimeZone); err != nil || v.TimeZone == "Local" {
+			c.fail(bind.Join(at, "time_zone"), "time-zone", "write an IANA name such as Europe/Amsterdam", "there is no time zone %q", v.TimeZone)
+		}
+	}
+	c.exclusions(bind.Join(at, "exclusions"), v.Exclusions)
 }
 
 func (c *checker) licences() {

@@ -67,6 +67,23 @@ func Check(name string, data []byte, o Options) (*agreement.Agreement, problem.L
 	return a, append(problems, c.out...).Sort()
 }
 
+// CheckPolicy is [Check] for service levels on their own: see
+// [agreement.ParsePolicy].
+func CheckPolicy(name string, data []byte, o Options) (*agreement.Agreement, problem.List) {
+	texts := o.Texts
+	if texts == nil {
+		texts = Load()
+	}
+	a, b, problems := agreement.ParsePolicy(name, data)
+	problems = texts.Translate(problems, o.Language)
+	if a == nil {
+		return nil, problems
+	}
+	c := &checker{a: a, b: b, texts: texts, o: o}
+	c.services()
+	return a, append(problems, c.out...).Sort()
+}
+
 // checker collects the findings about one agreement.
 type checker struct {
 	a        *agreement.Agreement

@@ -265,6 +265,7 @@ func words(kind string) string {
 			calendar_quarter | kalenderkwartaal | calendar quarter
 			billing_cycle | factureringsperiode | billing cycle
 			rolling_30d | voortschrijdende periode van dertig dagen | rolling period of thirty days
+			rolling | voortschrijdende periode | rolling period
 			service_year | contractjaar | service year`
 	case "measure":
 		return `time | de tijd waarin de dienst onbeschikbaar was, tot op de seconde | the time during which the service was down, to the second
@@ -286,8 +287,40 @@ func words(kind string) string {
 			without_exclusions | de meetperiode zonder de uitgezonderde tijd | the period without the excluded time`
 	case "rounding":
 		return `none | niet afgerond | not rounded
+			half_up_0 | rekenkundig afgerond op hele procenten | rounded half up to whole percents
+			half_up_1 | rekenkundig afgerond op één decimaal | rounded half up to one decimal
 			half_up_2 | rekenkundig afgerond op twee decimalen | rounded half up to two decimals
-			truncate_2 | afgekapt op twee decimalen | truncated to two decimals`
+			half_up_3 | rekenkundig afgerond op drie decimalen | rounded half up to three decimals
+			half_up_4 | rekenkundig afgerond op vier decimalen | rounded half up to four decimals
+			truncate_0 | afgekapt op hele procenten | truncated to whole percents
+			truncate_1 | afgekapt op één decimaal | truncated to one decimal
+			truncate_2 | afgekapt op twee decimalen | truncated to two decimals
+			truncate_3 | afgekapt op drie decimalen | truncated to three decimals
+			truncate_4 | afgekapt op vier decimalen | truncated to four decimals`
+	case "at_most_in":
+		return `period | meetperiode | period
+			calendar_month | kalendermaand | calendar month
+			calendar_quarter | kalenderkwartaal | calendar quarter
+			calendar_year | kalenderjaar | calendar year`
+	case "redirects":
+		return `followed | wordt gevolgd | is followed
+			failed | geldt als mislukt | counts as failed`
+	case "cap_of":
+		return `base | de grondslag | the base
+			invoice | de factuur waarmee zij wordt verrekend | the invoice it is set against`
+	case "claim_from":
+		return `period_end | afloop van de meetperiode | the end of the period
+			incident_end | het einde van de eerste meetellende onderbreking | the end of the first outage that counts`
+	case "sla_remedy":
+		return `refund | terugbetaling | a refund
+			extension | verlenging zonder kosten | an extension free of charge
+			upgrade | een hoger dienstenniveau zonder kosten | a higher level of service free of charge
+			extra_support | extra ondersteuning zonder kosten | extra support free of charge
+			improvement_plan | een verbeterplan van de leverancier | an improvement plan by the supplier
+			termination | ontbinding van de overeenkomst met de leverancier zonder vergoeding | termination of the contract with the supplier without compensation`
+	case "sla_holidays":
+		return `closed | vallen buiten | are outside
+			open | vallen binnen | are inside`
 	case "exclusion":
 		return `planned_maintenance | aangekondigd onderhoud | planned maintenance
 			emergency_maintenance | spoedonderhoud | emergency maintenance
@@ -295,7 +328,8 @@ func words(kind string) string {
 			customer_fault | een oorzaak die voor rekening van de afnemer komt | a cause for which the customer answers
 			third_party | een oorzaak bij derden buiten de invloed van de leverancier | a cause at third parties beyond the supplier's control
 			beta | functies die als proefversie zijn aangeduid | features marked as beta
-			misuse | oneigenlijk gebruik | misuse`
+			misuse | oneigenlijk gebruik | misuse
+			single_host | uitval van een enkele host waarvoor een andere beschikbaar bleef | failure of a single host beside which another stayed available`
 	case "probe_quorum":
 		return `any | ten minste één meetlocatie | at least one location
 			majority | de meerderheid van de meetlocaties | a majority of the locations
