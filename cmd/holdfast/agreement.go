@@ -30,6 +30,9 @@ type agreementCmd struct {
 	Signatures agreementSignaturesCmd `cmd:"" help:"Show who has signed which part and what is missing."`
 	Refuse     agreementRefuseCmd     `cmd:"" help:"Say that your party does not sign; who has signed cannot."`
 	Withdraw   agreementWithdrawCmd   `cmd:"" help:"Take an offer or a draft back."`
+	Join       agreementJoinCmd       `cmd:"" help:"Let one beneficiary join: the text is written and offered, and no other beneficiary signs."`
+	Leave      agreementLeaveCmd      `cmd:"" help:"Give notice that your party leaves, or see what that takes."`
+	Left       agreementLeftCmd       `cmd:"" help:"Show who gave notice or has left, and keep or check the certificate."`
 	Rights     agreementRightsCmd     `cmd:"" help:"Show the rights every stage and module rests on, and how they stand."`
 	Map        agreementMapCmd        `cmd:"" help:"Show which part of an agreement answers which requirement of a regulation."`
 	Framework  agreementFrameworkCmd  `cmd:"" help:"Check a host's framework and print the digest agreements name it by."`

@@ -25,6 +25,7 @@ import (
 // Tx is the state that registering and configuring works on.
 type Tx interface {
 	Accord
+	Accession
 	ArrangementVersion(ctx context.Context, id string, version int) (escrow.Arrangement, error)
 	Arrangement(ctx context.Context, id string) (escrow.Arrangement, error)
 	Arrangements(ctx context.Context) ([]escrow.Arrangement, error)

@@ -344,24 +344,29 @@ func (r *Registry) Copy(ctx context.Context, arrangement, part, digest string) (
 // in force or, for a party that only the offered text has, by that; beside it
 // what was recorded.
 func (r *Registry) acting(ctx context.Context, tx Tx, v escrow.AgreementVersion, offered *agreement.Agreement, party string, now time.Time) (escrow.Warrants, escrow.Situation, error) {
-	var s escrow.Situation
 	text := offered
 	former, err := r.former(ctx, tx, v)
 	if err != nil {
-		return nil, s, err
+		return nil, escrow.Situation{}, err
 	}
 	if former != nil && former.Party(party) != nil {
 		text = former
 	}
+	return actingBy(ctx, tx, v.Arrangement, text, party, now)
+}
+
+// actingBy is the same by one text and what was recorded beside it.
+func actingBy(ctx context.Context, tx Tx, arrangement string, text *agreement.Agreement, party string, now time.Time) (escrow.Warrants, escrow.Situation, error) {
+	var s escrow.Situation
 	list := text.Authorities()
-	mandates, err := tx.Mandates(ctx, v.Arrangement)
+	mandates, err := tx.Mandates(ctx, arrangement)
 	if err != nil {
 		return nil, s, err
 	}
 	for _, m := range mandates {
 		list = append(list, m.Warrant)
 	}
-	facts, err := tx.ActingFacts(ctx, v.Arrangement)
+	facts, err := tx.ActingFacts(ctx, arrangement)
 	if err != nil {
 		return nil, s, err
 	}

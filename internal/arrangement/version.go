@@ -53,40 +53,44 @@ func (r *Registry) Draft(ctx context.Context, actor escrow.Actor, arrangement st
 	now := r.now()
 	v := escrow.AgreementVersion{Arrangement: parsed.ID, Digest: evidence.Digest(canonical), Version: parsed.Version, Canonical: canonical, Source: source,
 		State: escrow.VersionDraft, DraftedBy: actor.String(), DraftedAt: now}
-	_, err = r.db.Update(ctx, func(tx Tx) ([]escrow.Act, error) {
-		if _, err := follows(ctx, tx, parsed, v.Digest); err != nil {
-			return nil, err
-		}
-		list, err := tx.AgreementVersions(ctx, v.Arrangement)
-		if err != nil {
-			return nil, err
-		}
-		var acts []escrow.Act
-		for _, old := range list {
-			switch {
-			case old.Digest == v.Digest && old.State == escrow.VersionDraft: // the answer was lost on the way
-				v = old
-				return nil, nil
-			case old.Digest == v.Digest && old.At(now) == escrow.VersionOffered, old.Digest == v.Digest && old.State == escrow.VersionActive:
-				return nil, escrow.Errorf(escrow.Conflict, "this text is %s already", old.State)
-			case old.Digest == v.Digest:
-				v.DraftedBy, v.DraftedAt = old.DraftedBy, old.DraftedAt // it is there, and comes back
-			case old.At(now) == escrow.VersionOffered:
-				return nil, escrow.Errorf(escrow.Conflict, "version %d of %q is offered and being signed; two texts are not open at once", old.Version, old.Arrangement).
-					WithHint("withdraw it first with 'holdfast agreement withdraw', or let it be signed")
-			case old.State == escrow.VersionDraft || old.At(now) == escrow.VersionExpired:
-				old.State, old.EndedBy, old.EndedAt, old.EndReason = escrow.VersionReplaced, actor.String(), now, "another draft took its place"
-				if err := tx.PutAgreementVersion(ctx, old); err != nil {
-					return nil, err
-				}
-			}
-		}
-		if err := tx.PutAgreementVersion(ctx, v); err != nil {
-			return nil, err
-		}
-		return append(acts, versionAct("agreement.drafted", v, actor, now, nil)), nil
+	_, err = r.db.Update(ctx, func(tx Tx) (acts []escrow.Act, err error) {
+		v, acts, err = r.draft(ctx, tx, actor, v, parsed, now)
+		return acts, err
 	})
 	return v, err
+}
+
+// draft takes in a draft within a transaction.
+func (r *Registry) draft(ctx context.Context, tx Tx, actor escrow.Actor, v escrow.AgreementVersion, parsed *agreement.Agreement, now time.Time) (escrow.AgreementVersion, []escrow.Act, error) {
+	if _, err := follows(ctx, tx, parsed, v.Digest); err != nil {
+		return v, nil, err
+	}
+	list, err := tx.AgreementVersions(ctx, v.Arrangement)
+	if err != nil {
+		return v, nil, err
+	}
+	for _, old := range list {
+		switch {
+		case old.Digest == v.Digest && old.State == escrow.VersionDraft: // the answer was lost on the way
+			return old, nil, nil
+		case old.Digest == v.Digest && old.At(now) == escrow.VersionOffered, old.Digest == v.Digest && old.State == escrow.VersionActive:
+			return v, nil, escrow.Errorf(escrow.Conflict, "this text is %s already", old.State)
+		case old.Digest == v.Digest:
+			v.DraftedBy, v.DraftedAt = old.DraftedBy, old.DraftedAt // it is there, and comes back
+		case old.At(now) == escrow.VersionOffered:
+			return v, nil, escrow.Errorf(escrow.Conflict, "version %d of %q is offered and being signed; two texts are not open at once", old.Version, old.Arrangement).
+				WithHint("withdraw it first with 'holdfast agreement withdraw', or let it be signed")
+		case old.State == escrow.VersionDraft || old.At(now) == escrow.VersionExpired:
+			old.State, old.EndedBy, old.EndedAt, old.EndReason = escrow.VersionReplaced, actor.String(), now, "another draft took its place"
+			if err := tx.PutAgreementVersion(ctx, old); err != nil {
+				return v, nil, err
+			}
+		}
+	}
+	if err := tx.PutAgreementVersion(ctx, v); err != nil {
+		return v, nil, err
+	}
+	return v, []escrow.Act{versionAct("agreement.drafted", v, actor, now, nil)}, nil
 }
 
 func read(source []byte) (*agreement.Agreement, []byte, error) {
@@ -115,7 +119,7 @@ func follows(ctx context.Context, tx Tx, parsed *agreement.Agreement, digest str
 		return nil, escrow.Errorf(escrow.Conflict, "version %d of %q is in force, with digest %s; this text is version %d and replaces %q", old.Version, parsed.ID, old.Digest, parsed.Version, parsed.Replaces).
 			WithHint("write version: %d and replaces: %s", old.Version+1, old.Digest)
 	}
-	return &old, nil
+	return &old, comesAndGoes(ctx, tx, old, parsed)
 }
 
 // versionAct names nobody but who did it: parties and parts are for those who
@@ -141,32 +145,38 @@ func (r *Registry) Offer(ctx context.Context, actor escrow.Actor, arrangement st
 		if err != nil {
 			return nil, err
 		}
-		if _, err := follows(ctx, tx, parsed, v.Digest); err != nil {
-			return nil, err
-		}
-		switch v.At(now) {
-		case escrow.VersionDraft, escrow.VersionExpired, escrow.VersionRefused, escrow.VersionWithdrawn:
-		default:
-			return nil, escrow.Errorf(escrow.Conflict, "version %d of %q is %s", v.Version, arrangement, v.State)
-		}
-		due := 0
-		for _, p := range parts {
-			if p.Due && len(p.Sign) > 0 {
-				due++
-			}
-		}
-		if due == 0 {
-			return nil, escrow.Errorf(escrow.Conflict, "no part of version %d needs a signature", v.Version).WithHint("register it: 'holdfast register'")
-		}
-		v.State, v.OfferedBy, v.OfferedAt, v.ExpiresAt = escrow.VersionOffered, actor.String(), evidence.At(now).Time, evidence.At(until).Time
-		v.EndedBy, v.EndedAt, v.EndReason = "", time.Time{}, ""
-		out = v
-		if err := tx.PutAgreementVersion(ctx, v); err != nil {
-			return nil, err
-		}
-		return []escrow.Act{versionAct("agreement.offered", v, actor, now, map[string]any{"expires": evidence.FormatTime(v.ExpiresAt), "parts": due})}, nil
+		var acts []escrow.Act
+		out, acts, err = offer(ctx, tx, actor, v, parsed, parts, now, until)
+		return acts, err
 	})
 	return out, err
+}
+
+// offer lets the parties sign a draft, within a transaction.
+func offer(ctx context.Context, tx Tx, actor escrow.Actor, v escrow.AgreementVersion, parsed *agreement.Agreement, parts []signing.Part, now, until time.Time) (escrow.AgreementVersion, []escrow.Act, error) {
+	if _, err := follows(ctx, tx, parsed, v.Digest); err != nil {
+		return v, nil, err
+	}
+	switch v.At(now) {
+	case escrow.VersionDraft, escrow.VersionExpired, escrow.VersionRefused, escrow.VersionWithdrawn:
+	default:
+		return v, nil, escrow.Errorf(escrow.Conflict, "version %d of %q is %s", v.Version, v.Arrangement, v.State)
+	}
+	due := 0
+	for _, p := range parts {
+		if p.Due && len(p.Sign) > 0 {
+			due++
+		}
+	}
+	if due == 0 {
+		return v, nil, escrow.Errorf(escrow.Conflict, "no part of version %d needs a signature", v.Version).WithHint("register it: 'holdfast register'")
+	}
+	v.State, v.OfferedBy, v.OfferedAt, v.ExpiresAt = escrow.VersionOffered, actor.String(), evidence.At(now).Time, evidence.At(until).Time
+	v.EndedBy, v.EndedAt, v.EndReason = "", time.Time{}, ""
+	if err := tx.PutAgreementVersion(ctx, v); err != nil {
+		return v, nil, err
+	}
+	return v, []escrow.Act{versionAct("agreement.offered", v, actor, now, map[string]any{"expires": evidence.FormatTime(v.ExpiresAt), "parts": due})}, nil
 }
 
 // Withdraw takes an offer or a draft back.

@@ -89,13 +89,15 @@ const (
 	SignPart           Action = "agreement.sign"
 	CommentPart        Action = "agreement.comment"
 	RecordAuthority    Action = "authority.record"
+	JoinBeneficiary    Action = "agreement.join"
+	LeaveArrangement   Action = "agreement.leave"
 	ReadInstallation   Action = "installation.read"
 	ManageInstallation Action = "installation.manage"
 )
 
 // Actions lists every action in the order above. It returns a fresh slice.
 func Actions() []Action {
-	return []Action{ReadArrangement, RegisterAgreement, AddContact, DealEpoch, AcceptShare, FetchPackage, ConfigureModule, SetCredential, MakeDeposit, RequestSync, ReadDeposits, FetchObject, OpenCase, ReadCase, RecordNotice, RequestApprovals, Approve, FetchHandOver, CloseCase, IssueToken, RevokeToken, ReadLedger, ErasePayload, ExportArrangement, PlaceHold, LiftHold, RequestDestruction, ApproveDestruction, CancelDestruction, ReleaseSuspect, RecordVerification, StateRunning, DecideDeposit, AnnounceRelease, DraftAgreement, OfferAgreement, ReadVersions, SignPart, CommentPart, RecordAuthority, ReadInstallation, ManageInstallation}
+	return []Action{ReadArrangement, RegisterAgreement, AddContact, DealEpoch, AcceptShare, FetchPackage, ConfigureModule, SetCredential, MakeDeposit, RequestSync, ReadDeposits, FetchObject, OpenCase, ReadCase, RecordNotice, RequestApprovals, Approve, FetchHandOver, CloseCase, IssueToken, RevokeToken, ReadLedger, ErasePayload, ExportArrangement, PlaceHold, LiftHold, RequestDestruction, ApproveDestruction, CancelDestruction, ReleaseSuspect, RecordVerification, StateRunning, DecideDeposit, AnnounceRelease, DraftAgreement, OfferAgreement, ReadVersions, SignPart, CommentPart, RecordAuthority, JoinBeneficiary, LeaveArrangement, ReadInstallation, ManageInstallation}
 }
 
 // Allow decides whether actor may do action on the named arrangement. It is
@@ -128,7 +130,7 @@ func administratorMay(action Action) bool {
 	switch action {
 	case ReadArrangement, RegisterAgreement, ConfigureModule, IssueToken, RevokeToken,
 		ReadLedger, ErasePayload, ReadInstallation, ManageInstallation, ReadDeposits, RequestSync,
-		DraftAgreement, OfferAgreement, ReadVersions, RecordAuthority:
+		DraftAgreement, OfferAgreement, ReadVersions, RecordAuthority, JoinBeneficiary:
 		return true
 	}
 	return false
@@ -143,8 +145,11 @@ func partyMay(role Role, action Action) bool {
 		return true
 	case DraftAgreement:
 		return role == Supplier || role == Agent
-	case OfferAgreement:
+	case OfferAgreement, JoinBeneficiary:
 		return role == Agent
+	case LeaveArrangement:
+		// Its own accession only: nobody ends that of another.
+		return role == Beneficiary
 	case RecordAuthority:
 		return role == Agent || role == Foundation
 	case AcceptShare, FetchPackage, Approve:

@@ -68,6 +68,8 @@ func TestAllowMatrix(t *testing.T) {
 		escrow.StateRunning:       {escrow.Beneficiary, escrow.Operator},
 		escrow.DraftAgreement:     {escrow.Administrator, escrow.Supplier, escrow.Agent},
 		escrow.OfferAgreement:     {escrow.Administrator, escrow.Agent},
+		escrow.JoinBeneficiary:    {escrow.Administrator, escrow.Agent},
+		escrow.LeaveArrangement:   {escrow.Beneficiary},
 		escrow.ReadVersions:       append(except(), escrow.Administrator),
 		escrow.SignPart:           except(),
 		escrow.CommentPart:        except(),

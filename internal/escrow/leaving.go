@@ -1,6 +1,9 @@
 package escrow
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // LeavingState is where a beneficiary's leaving stands.
 type LeavingState string
@@ -47,3 +50,10 @@ type Leaving struct {
 
 // Left reports whether the party takes part no longer.
 func (l Leaving) Left() bool { return l.State == LeavingEnded || l.State == LeavingCertified }
+
+// Known reports whether an actor may know of it: the party itself, those whose
+// parts end with it, and the administrator. The other beneficiaries need not
+// learn of it.
+func (l Leaving) Known(actor Actor) bool {
+	return actor.Role == Administrator || actor.Party == l.Party || slices.Contains(l.Readers, actor.Party)
+}

@@ -55,6 +55,7 @@ type Reader interface {
 	Marks(ctx context.Context, arrangement, module string) ([]escrow.Mark, error)
 	Verified(ctx context.Context, arrangement, module string) ([]escrow.Verified, error)
 	Running(ctx context.Context, arrangement, module string) ([]escrow.Running, error)
+	Leavings(ctx context.Context, arrangement string) ([]escrow.Leaving, error)
 }
 
 // Terms answers from the text of an agreement.
@@ -121,6 +122,9 @@ func (k *Keeper) standing(ctx context.Context, tx Reader, arrangement, module st
 	}
 	policy, err := k.terms.Retention(a.Source, module)
 	if err != nil {
+		return nil, policy, err
+	}
+	if policy, err = left(ctx, tx, arrangement, module, policy); err != nil {
 		return nil, policy, err
 	}
 	heads, err := tx.DepositHeads(ctx, arrangement, module)

@@ -104,6 +104,7 @@ func (s *Server) finish(ctx context.Context) {
 		if err := s.keeper.Finish(ctx); err != nil && !errors.Is(err, context.Canceled) {
 			s.options.Log.ErrorContext(ctx, "destroy what was approved", "error", err)
 		}
+		s.leaveDue(ctx)
 		select {
 		case <-ctx.Done():
 			return

@@ -199,6 +199,7 @@ func (s *Server) buildHTTP() http.Handler {
 		Tokens:       s.tokens,
 		Arrangements: s.registry,
 		Accord:       accord{s.registry, s.keys.Identity},
+		Accession:    accessions{s.registry},
 		Keys:         keyring.New(database[keyring.Tx]{s.db}, terms{}, o.Now),
 		Deposits:     &deposits{Vault: v, db: s.db, queue: s.syncs.queue, now: o.Now, log: o.Log},
 		Objects:      &objects{places: s.places, db: s.db, releases: releases, limit: s.config.MaxObject, uploads: s.uploads},

@@ -27,6 +27,7 @@ type Services struct {
 	Tokens       Tokens
 	Arrangements Arrangements
 	Accord       Accord
+	Accession    Accession
 	Keys         Keys
 	Deposits     Deposits
 	Objects      Objects
@@ -100,6 +101,7 @@ func Register(mux *http.ServeMux, s Services) *huma.OpenAPI {
 	a.huma.UseMiddleware(a.authorise)
 	a.arrangements()
 	a.accord()
+	a.accession()
 	a.keys()
 	a.deposits()
 	a.objects()
