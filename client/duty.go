@@ -64,6 +64,11 @@ type PartyNotice struct {
 	MadeAt   time.Time  `json:"made_at"`
 }
 
+	ReadAt     *time.Time      `json:"read_at,omitempty"`
+	ReceivedAt *time.Time      `json:"received_at,omitempty" doc:"when it was or will be received: read, or presumed as agreed"`
+	Counts     bool            `json:"counts" doc:"it went over an agreed channel that does not depend on the supplier's own domain, or was read"`
+	Messages   []NoticeMessage `json:"messages,omitempty"`
+
 // Duty tells of every module whether its deposits come as agreed.
 func (c *Client) Duty(ctx context.Context, arrangement string) (list []Duty, err error) {
 	return list, c.call(ctx, http.MethodGet, path("arrangements", arrangement, "duty"), nil, &list)

@@ -131,26 +131,3 @@ func (c *dutyAnnounceCmd) Run(ctx context.Context, s *streams) error {
 	}
 	return s.result(map[string]any{"module": c.Module, "version": c.Version}, "announced version %s of %s\n", c.Version, c.Module)
 }
-
-// noticesCmd lists what a party was told.
-type noticesCmd struct{ scoped }
-
-func (c *noticesCmd) Run(ctx context.Context, s *streams) error {
-	cl, _, err := c.connect(ctx, s)
-	if err != nil {
-		return err
-	}
-	list, err := cl.Notices(ctx, c.Arrangement)
-	if err != nil {
-		return err
-	}
-	if s.json {
-		return s.printJSON(list)
-	}
-	w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "MADE\tTO\tKIND\tUNTIL\tSUBJECT")
-	for _, n := range list {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", minute(&n.MadeAt), n.Audience, n.Kind, minute(n.Due), n.Subject)
-	}
-	return w.Flush()
-}

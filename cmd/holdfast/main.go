@@ -39,7 +39,7 @@ type cli struct {
 	Retention retentionCmd `cmd:"" help:"Show which deposits stay and why."`
 	Running   runningCmd   `cmd:"" help:"Say which version you run, so that it stays."`
 	Duty      dutyCmd      `cmd:"" help:"Show whether deposits come as agreed; accept or refuse one."`
-	Notices   noticesCmd   `cmd:"" help:"List what your party was told."`
+	Notices   noticesCmd   `cmd:"" help:"What your party was told, over which channels, and where its people are told."`
 	Destroy   destroyCmd   `cmd:"" help:"Destroy deposits, by two people and with a certificate."`
 	Withdraw  withdrawCmd  `cmd:"" help:"Ask that a wrong deposit be taken out, by two people."`
 

@@ -110,6 +110,13 @@ type Config struct {
 	// MaxPack bounds one fetched Git pack, in bytes.
 	MaxPack int64 `yaml:"max_pack"`
 
+	// URL is where people reach this server, such as https://escrow.example:
+	// what links in messages begin with. Empty: messages have no links.
+	URL string `yaml:"url"`
+
+	// Mail is how notices leave by mail. Empty: none do.
+	Mail Mail `yaml:"mail"`
+
 	// CheckMemory is what one content check plans with, in bytes; the process
 	// takes about twice as much while it checks.
 	CheckMemory int64 `yaml:"check_memory"`
@@ -211,6 +218,11 @@ func (c *Config) fromEnvironment(getenv func(string) string) error {
 		{"RESTIC_QUOTA", integer(&c.ResticQuota)},
 		{"MAX_PACK", integer(&c.MaxPack)},
 		{"CHECK_MEMORY", integer(&c.CheckMemory)},
+		{"URL", text(&c.URL)},
+		{"MAIL", func(text string) error {
+			c.Mail = Mail{}
+			return yaml.NewDecoder(strings.NewReader(text), yaml.DisallowUnknownField()).Decode(&c.Mail)
+		}},
 	} {
 		value := getenv("HOLDFAST_" + v.name)
 		if value == "" {
@@ -292,6 +304,7 @@ func (c Config) Validate() error {
 		bad("restic_quota is %d bytes; 0 is for none", c.ResticQuota)
 	}
 	c.checkLocations(bad)
+	c.checkMail(bad)
 	if c.MaxObject < 1<<20 || c.MaxPack < 1<<20 || c.CheckMemory < 16<<20 {
 		bad("max_object and max_pack want at least 1 MiB, check_memory at least 16 MiB")
 	}

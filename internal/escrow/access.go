@@ -92,12 +92,15 @@ const (
 	JoinBeneficiary    Action = "agreement.join"
 	LeaveArrangement   Action = "agreement.leave"
 	ReadInstallation   Action = "installation.read"
+	ReadNotice         Action = "notice.read"
+	SetChannel         Action = "notice.channel"
+	RecordDelivery     Action = "notice.deliver"
 	ManageInstallation Action = "installation.manage"
 )
 
 // Actions lists every action in the order above. It returns a fresh slice.
 func Actions() []Action {
-	return []Action{ReadArrangement, RegisterAgreement, AddContact, DealEpoch, AcceptShare, FetchPackage, ConfigureModule, SetCredential, MakeDeposit, RequestSync, ReadDeposits, FetchObject, OpenCase, ReadCase, RecordNotice, RequestApprovals, Approve, FetchHandOver, CloseCase, IssueToken, RevokeToken, ReadLedger, ErasePayload, ExportArrangement, PlaceHold, LiftHold, RequestDestruction, ApproveDestruction, CancelDestruction, ReleaseSuspect, RecordVerification, StateRunning, DecideDeposit, AnnounceRelease, DraftAgreement, OfferAgreement, ReadVersions, SignPart, CommentPart, RecordAuthority, JoinBeneficiary, LeaveArrangement, ReadInstallation, ManageInstallation}
+	return []Action{ReadArrangement, RegisterAgreement, AddContact, DealEpoch, AcceptShare, FetchPackage, ConfigureModule, SetCredential, MakeDeposit, RequestSync, ReadDeposits, FetchObject, OpenCase, ReadCase, RecordNotice, RequestApprovals, Approve, FetchHandOver, CloseCase, IssueToken, RevokeToken, ReadLedger, ErasePayload, ExportArrangement, PlaceHold, LiftHold, RequestDestruction, ApproveDestruction, CancelDestruction, ReleaseSuspect, RecordVerification, StateRunning, DecideDeposit, AnnounceRelease, DraftAgreement, OfferAgreement, ReadVersions, SignPart, CommentPart, RecordAuthority, JoinBeneficiary, LeaveArrangement, ReadNotice, SetChannel, RecordDelivery, ReadInstallation, ManageInstallation}
 }
 
 // Allow decides whether actor may do action on the named arrangement. It is
@@ -141,6 +144,9 @@ func partyMay(role Role, action Action) bool {
 	case ReadArrangement, ReadDeposits, ReadLedger, ReadCase, AddContact:
 		return true
 	case ReadVersions, SignPart, CommentPart:
+	case ReadNotice, SetChannel:
+		// Each its own; the agent may speak for others where the engine says so.
+		return true
 		// Which parts somebody reads and signs is settled by the text.
 		return true
 	case DraftAgreement:
@@ -173,7 +179,7 @@ func partyMay(role Role, action Action) bool {
 		return role == Supplier || role == Beneficiary || role == Foundation || role == Agent
 	case RecordVerification:
 		return role == Agent || role == Auditor
-	case DecideDeposit:
+	case DecideDeposit, RecordDelivery:
 		return role == Agent
 	case AnnounceRelease:
 		return role == Supplier || role == Beneficiary || role == Agent

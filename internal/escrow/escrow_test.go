@@ -75,6 +75,9 @@ func TestAllowMatrix(t *testing.T) {
 		escrow.CommentPart:        except(),
 		escrow.RecordAuthority:    {escrow.Administrator, escrow.Foundation, escrow.Agent},
 		escrow.ReadInstallation:   {escrow.Administrator},
+		escrow.ReadNotice:         except(),
+		escrow.SetChannel:         except(),
+		escrow.RecordDelivery:     agent,
 		escrow.ManageInstallation: {escrow.Administrator},
 	}
 	if len(matrix) != len(escrow.Actions()) {

@@ -46,6 +46,7 @@ type Config struct {
 	DB     *sql.DB                     // the handle River's driver works on
 	Driver riverdriver.Driver[*sql.Tx] // River's view of the database
 	Syncer Syncer
+	Tasks  []Task           // what else is looked after; none for none
 	Now    func() time.Time // what the schedule goes by
 	Log    *slog.Logger
 
@@ -139,8 +140,9 @@ func New(c Config) (*Runner, error) {
 			syncQueue:     {MaxWorkers: c.Workers},
 			scheduleQueue: {MaxWorkers: 1},
 		},
+			taskQueue:     {MaxWorkers: 2},
 		Workers: workers,
-		PeriodicJobs: []*river.PeriodicJob{river.NewPeriodicJob(river.PeriodicInterval(c.Every),
+		PeriodicJobs: append(c.periodicTasks(), river.NewPeriodicJob(river.PeriodicInterval(c.Every),
 			func() (river.JobArgs, *river.InsertOpts) { return scheduleArgs{}, nil },
 			&river.PeriodicJobOpts{ID: "schedule", RunOnStart: true})},
 		JobTimeout:      c.Lease / 2,

@@ -27,7 +27,7 @@ func (r *Runner) reapUntil(ctx context.Context) {
 			return
 		case <-ticker.C:
 		}
-		if err := errors.Join(r.reap(ctx, r.config.Lease), r.reapSchedule(ctx, r.config.Lease)); err != nil && ctx.Err() == nil {
+		if err := errors.Join(r.reap(ctx, r.config.Lease), r.reapSchedule(ctx, r.config.Lease), r.reapTasks(ctx, r.config.Lease)); err != nil && ctx.Err() == nil {
 			r.config.Log.WarnContext(ctx, "job: look for dead syncs", "error", err)
 		}
 	}

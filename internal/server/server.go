@@ -8,6 +8,7 @@ package server
 import (
 	"context"
 	"crypto/rand"
+	"crypto/x509"
 	"errors"
 	"io"
 	"log/slog"
@@ -28,6 +29,7 @@ import (
 	"holdfast/internal/intake/restic"
 	"holdfast/internal/keyring"
 	"holdfast/internal/ledger"
+	"holdfast/internal/notice"
 	"holdfast/internal/release"
 	"holdfast/internal/retention"
 	"holdfast/internal/store"
@@ -55,6 +57,9 @@ type Options struct {
 	// for the default.
 	ResticFiles int
 }
+	// WebhookCAs replaces the system's certificate authorities for the
+	// webhooks of notices; nil for the system's.
+	WebhookCAs *x509.CertPool
 
 func (o Options) orDefault() Options {
 	if o.Now == nil {
@@ -86,6 +91,8 @@ type Server struct {
 	keeper   *retention.Keeper
 	duty     *duty.Watch
 	syncs    *syncs
+	outbox   *notice.Outbox
+	pages    *confirm.Pages
 	health   *health
 	metrics  *metrics
 	web      *listener // nil where the role serves no requests
@@ -111,6 +118,9 @@ func Open(ctx context.Context, c config.Config, o Options) (_ *Server, err error
 	s.health = &health{server: s}
 	s.metrics = newMetrics(c.Role, s.vitals, s.options.Log)
 	if err := s.buildSyncs(); err != nil {
+	if err := s.buildOutbox(); err != nil {
+		return nil, err
+	}
 		return nil, err
 	}
 	handler := s.buildHTTP()
@@ -210,6 +220,7 @@ func (s *Server) buildHTTP() http.Handler {
 		Retention:    keeper{s.keeper},
 		Duty:         watch{s.duty},
 		Ledger:       &proofs{db: s.db, log: s.db.Ledger(), policy: s.policy, keys: client.ServerKeys{Ledger: s.keys.LedgerKey, Signing: s.keys.SigningLine}},
+		Notices:      outbox{s.outbox},
 		Now:          o.Now,
 		Log:          o.Log,
 		MaxObject:    s.config.MaxObject,

@@ -50,7 +50,7 @@ func (s *Server) buildSyncs() error {
 	}
 	y := &syncs{config: s.config, db: s.db, places: s.places, keys: s.keys, guard: egress.New(egress.Options{Allow: allowed}), now: s.options.Now, log: s.options.Log, metrics: s.metrics, resticFiles: cmp.Or(s.options.ResticFiles, resticFilesAtOnce)}
 	db, driver := s.db.Jobs()
-	y.queue, err = job.New(job.Config{DB: db, Driver: driver, Syncer: y, Now: s.options.Now, Log: s.options.Log,
+	y.queue, err = job.New(job.Config{DB: db, Driver: driver, Syncer: y, Tasks: s.tasks(), Now: s.options.Now, Log: s.options.Log,
 		Exclusive: s.db.Engine() == store.SQLite, QueueOnly: !s.config.Role.Works(), Workers: s.config.Workers, Every: time.Duration(s.config.ScheduleEvery), Lease: s.options.Lease})
 	if err != nil {
 		return err

@@ -108,13 +108,16 @@ func (t *Tx) PutNotice(ctx context.Context, n escrow.Notice) error {
 // Notices returns at most limit notices to a party, or to everybody for "",
 // the newest first.
 func (t *Tx) Notices(ctx context.Context, arrangement, audience string, limit int) ([]escrow.Notice, error) {
-	scan := func(s scanner) (n escrow.Notice, err error) {
-		var due, made int64
-		err = s.Scan(&n.Arrangement, &n.ID, &n.Audience, &n.Kind, &n.Module, &n.Subject, &due, &made)
-		n.DueAt, n.MadeAt = instant(due), instant(made)
-		return n, err
-	}
-	return many(ctx, t, scan, `SELECT arrangement, id, audience, kind, module, subject, due_us, made_us FROM notice
+const noticeColumns = `n.arrangement, n.id, n.audience, n.kind, n.module, n.subject, n.due_us, n.made_us`
+
+func scanNotice(s scanner) (n escrow.Notice, err error) {
+	var due, made int64
+	err = s.Scan(&n.Arrangement, &n.ID, &n.Audience, &n.Kind, &n.Module, &n.Subject, &due, &made)
+	n.DueAt, n.MadeAt = instant(due), instant(made)
+	return n, err
+}
+
+	return many(ctx, t, scanNotice, `SELECT `+noticeColumns+` FROM notice AS n
 		WHERE arrangement = $1 AND (audience = $2 OR CAST($2 AS TEXT) = '') ORDER BY made_us DESC, id LIMIT $3`, arrangement, audience, limit)
 }
 

@@ -41,6 +41,12 @@ var forgeSchema string
 //go:embed migrations/00010_accession.sql
 var accessionSchema string
 
+//go:embed migrations/00012_notice.sql
+var noticeSchema string
+
+//go:embed migrations/00015_unchanged.sql
+var unchangedSchema string
+
 // riverVersion is the version of River's own tables that this release is
 // tested with. It is raised by hand with the library, after reading its
 // changelog.
@@ -64,6 +70,8 @@ func (db *DB) migrations() ([]*goose.Migration, error) {
 		goose.NewGoMigration(8, statements(db.dialect(agreementSchema)), nil),
 		goose.NewGoMigration(9, statements(db.dialect(forgeSchema)), nil),
 		goose.NewGoMigration(10, statements(db.dialect(accessionSchema)), nil),
+		goose.NewGoMigration(12, statements(db.dialect(noticeSchema)), nil),
+		goose.NewGoMigration(15, statements(db.dialect(unchangedSchema)), nil),
 	}, nil
 }
 

@@ -74,6 +74,7 @@ func tables() map[string]*table {
 	list = append(list, accordTables()...)
 	list = append(list, accessionTables()...)
 	list = append(list, forgeTables()...)
+	list = append(list, noticeTables()...)
 	byName := make(map[string]*table, len(list))
 	for _, t := range list {
 		byName[t.name] = t

@@ -62,7 +62,7 @@ func Wrap(next http.Handler, log *slog.Logger, now func() time.Time, pace Pace, 
 				}
 			}
 			took := now().Sub(start)
-			log.InfoContext(ctx, "request", "method", r.Method, "path", r.URL.Path, "status", rec.status, "bytes", rec.bytes, "ms", took.Milliseconds())
+			log.InfoContext(ctx, "request", "method", r.Method, "path", confirm.Logged(r.URL.Path), "status", rec.status, "bytes", rec.bytes, "ms", took.Milliseconds())
 			for _, f := range served {
 				f(Served{Method: r.Method, Route: inner.Pattern, Status: cmp.Or(rec.status, http.StatusOK), Took: took})
 			}

@@ -37,6 +37,7 @@ type Services struct {
 	Cases        Cases
 	Retention    Retention
 	Duty         Duty
+	Notices      Notices
 	Ledger       Ledger
 	Now          func() time.Time
 	Log          *slog.Logger
@@ -116,6 +117,7 @@ func Register(mux *http.ServeMux, s Services) *huma.OpenAPI {
 	return a.huma.OpenAPI()
 }
 
+	a.notices()
 // op describes one operation.
 type op struct {
 	method, path, id, summary string

@@ -14,7 +14,6 @@ type Duty interface {
 	Standing(ctx context.Context, arrangement string, pick func(module string) bool) ([]client.Duty, error)
 	Decide(ctx context.Context, actor escrow.Actor, d escrow.Decision) (escrow.Decision, error)
 	Announce(ctx context.Context, actor escrow.Actor, r escrow.SoftwareRelease) error
-	Notices(ctx context.Context, arrangement, audience string) ([]escrow.Notice, error)
 }
 
 func (a *api) duty() {
@@ -52,22 +51,5 @@ func (a *api) duty() {
 				return nil, err
 			}
 			return nil, a.Duty.Announce(ctx, actor, escrow.SoftwareRelease{Arrangement: in.Arrangement, Module: in.Module, Version: in.Body.Version})
-		})
-	route(a, op{method: http.MethodGet, path: "/arrangements/{arrangement}/notices", id: "list-notices",
-		summary: "What the caller's party was told, the newest first; the agent sees what everybody was told", action: escrow.ReadDeposits},
-		func(ctx context.Context, actor escrow.Actor, in *ArrangementPath) (*reply[[]client.PartyNotice], error) {
-			audience := actor.Party
-			if actor.Role == escrow.Agent || actor.Role == escrow.Administrator {
-				audience = ""
-			}
-			list, err := a.Duty.Notices(ctx, in.Arrangement, audience)
-			if err != nil {
-				return nil, err
-			}
-			out := make([]client.PartyNotice, len(list))
-			for i, n := range list {
-				out[i] = client.PartyNotice{ID: n.ID, Audience: n.Audience, Kind: n.Kind, Module: n.Module, Subject: n.Subject, Due: timePtr(n.DueAt), MadeAt: n.MadeAt.UTC()}
-			}
-			return answer(out), nil
 		})
 }
