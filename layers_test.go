@@ -94,6 +94,8 @@ func layers() map[string]rule {
 		"internal/release":          {module: []string{"evidence", "internal/escrow", "internal/seal"}},
 		"internal/deposit":          {module: []string{"evidence", "internal/escrow", "internal/blob", "internal/seal", "internal/vault", "internal/intake/git", "internal/intake/files", "internal/intake/images"}},
 		"internal/export":           {module: []string{"evidence", "client", "internal/escrow", "internal/seal", "internal/intake/git/restore", "internal/intake/files", "internal/intake/images"}},
+		"internal/probe":            {module: []string{"internal/escrow", "internal/sla"}},
+		"internal/watch":            {module: []string{"evidence", "internal/escrow", "internal/sla", "internal/probe"}},
 		"internal/auth":             {module: []string{"internal/escrow"}},
 		"internal/web":              {module: []string{"evidence", "client", "internal/escrow", "internal/trace"}},
 		"internal/server":           {module: []string{"evidence", "client", "internal"}},
