@@ -91,10 +91,10 @@ const (
 	RecordAuthority    Action = "authority.record"
 	JoinBeneficiary    Action = "agreement.join"
 	LeaveArrangement   Action = "agreement.leave"
-	ReadInstallation   Action = "installation.read"
 	ReadNotice         Action = "notice.read"
 	SetChannel         Action = "notice.channel"
 	RecordDelivery     Action = "notice.deliver"
+	ReadInstallation   Action = "installation.read"
 	ManageInstallation Action = "installation.manage"
 )
 
@@ -143,10 +143,10 @@ func partyMay(role Role, action Action) bool {
 	switch action {
 	case ReadArrangement, ReadDeposits, ReadLedger, ReadCase, AddContact:
 		return true
-	case ReadVersions, SignPart, CommentPart:
 	case ReadNotice, SetChannel:
 		// Each its own; the agent may speak for others where the engine says so.
 		return true
+	case ReadVersions, SignPart, CommentPart:
 		// Which parts somebody reads and signs is settled by the text.
 		return true
 	case DraftAgreement:

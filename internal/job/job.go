@@ -131,6 +131,7 @@ func New(c Config) (*Runner, error) {
 	if err := errors.Join(
 		river.AddWorkerSafely(workers, &syncWorker{runner: r}),
 		river.AddWorkerSafely(workers, &scheduleWorker{runner: r}),
+		river.AddWorkerSafely(workers, &taskWorker{runner: r}),
 	); err != nil {
 		return nil, fmt.Errorf("job: %w", err)
 	}
@@ -139,12 +140,12 @@ func New(c Config) (*Runner, error) {
 		Queues: map[string]river.QueueConfig{
 			syncQueue:     {MaxWorkers: c.Workers},
 			scheduleQueue: {MaxWorkers: 1},
-		},
 			taskQueue:     {MaxWorkers: 2},
+		},
 		Workers: workers,
 		PeriodicJobs: append(c.periodicTasks(), river.NewPeriodicJob(river.PeriodicInterval(c.Every),
 			func() (river.JobArgs, *river.InsertOpts) { return scheduleArgs{}, nil },
-			&river.PeriodicJobOpts{ID: "schedule", RunOnStart: true})},
+			&river.PeriodicJobOpts{ID: "schedule", RunOnStart: true})),
 		JobTimeout:      c.Lease / 2,
 		SoftStopTimeout: c.Grace,
 		// What a dead process was at is found sooner, see reap.

@@ -37,6 +37,7 @@ import (
 	"holdfast/internal/vault"
 	"holdfast/internal/web"
 	"holdfast/internal/web/api"
+	"holdfast/internal/web/confirm"
 )
 
 // Options are the effects a server needs. The zero value means the real ones.
@@ -56,10 +57,10 @@ type Options struct {
 	// ResticFiles bounds the files of one deposit of a restic repository; 0
 	// for the default.
 	ResticFiles int
-}
 	// WebhookCAs replaces the system's certificate authorities for the
 	// webhooks of notices; nil for the system's.
 	WebhookCAs *x509.CertPool
+}
 
 func (o Options) orDefault() Options {
 	if o.Now == nil {
@@ -90,9 +91,9 @@ type Server struct {
 	registry *arrangement.Registry
 	keeper   *retention.Keeper
 	duty     *duty.Watch
-	syncs    *syncs
 	outbox   *notice.Outbox
 	pages    *confirm.Pages
+	syncs    *syncs
 	health   *health
 	metrics  *metrics
 	web      *listener // nil where the role serves no requests
@@ -117,10 +118,10 @@ func Open(ctx context.Context, c config.Config, o Options) (_ *Server, err error
 	}
 	s.health = &health{server: s}
 	s.metrics = newMetrics(c.Role, s.vitals, s.options.Log)
-	if err := s.buildSyncs(); err != nil {
 	if err := s.buildOutbox(); err != nil {
 		return nil, err
 	}
+	if err := s.buildSyncs(); err != nil {
 		return nil, err
 	}
 	handler := s.buildHTTP()
@@ -219,8 +220,8 @@ func (s *Server) buildHTTP() http.Handler {
 		Cases:        releases,
 		Retention:    keeper{s.keeper},
 		Duty:         watch{s.duty},
-		Ledger:       &proofs{db: s.db, log: s.db.Ledger(), policy: s.policy, keys: client.ServerKeys{Ledger: s.keys.LedgerKey, Signing: s.keys.SigningLine}},
 		Notices:      outbox{s.outbox},
+		Ledger:       &proofs{db: s.db, log: s.db.Ledger(), policy: s.policy, keys: client.ServerKeys{Ledger: s.keys.LedgerKey, Signing: s.keys.SigningLine}},
 		Now:          o.Now,
 		Log:          o.Log,
 		MaxObject:    s.config.MaxObject,
@@ -230,6 +231,7 @@ func (s *Server) buildHTTP() http.Handler {
 	})))
 	mux.Handle(restic.Prefix, s.resticHandler(repositories))
 	mux.Handle("POST /hooks/{arrangement}/{module}", &hooks{syncs: s.syncs, db: s.db, now: o.Now, log: o.Log})
+	s.pages.Register(mux)
 	s.health.register(mux)
 	return web.Wrap(mux, o.Log, o.Now, web.DefaultPace(), s.metrics.served)
 }

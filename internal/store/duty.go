@@ -105,9 +105,6 @@ func (t *Tx) PutNotice(ctx context.Context, n escrow.Notice) error {
 	return err
 }
 
-// Notices returns at most limit notices to a party, or to everybody for "",
-// the newest first.
-func (t *Tx) Notices(ctx context.Context, arrangement, audience string, limit int) ([]escrow.Notice, error) {
 const noticeColumns = `n.arrangement, n.id, n.audience, n.kind, n.module, n.subject, n.due_us, n.made_us`
 
 func scanNotice(s scanner) (n escrow.Notice, err error) {
@@ -117,6 +114,9 @@ func scanNotice(s scanner) (n escrow.Notice, err error) {
 	return n, err
 }
 
+// Notices returns at most limit notices to a party, or to everybody for "",
+// the newest first.
+func (t *Tx) Notices(ctx context.Context, arrangement, audience string, limit int) ([]escrow.Notice, error) {
 	return many(ctx, t, scanNotice, `SELECT `+noticeColumns+` FROM notice AS n
 		WHERE arrangement = $1 AND (audience = $2 OR CAST($2 AS TEXT) = '') ORDER BY made_us DESC, id LIMIT $3`, arrangement, audience, limit)
 }

@@ -16,6 +16,7 @@ import (
 
 	"holdfast/internal/escrow"
 	"holdfast/internal/trace"
+	"holdfast/internal/web/confirm"
 )
 
 // Pace says how slowly the other side of a connection may go before it is cut

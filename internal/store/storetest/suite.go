@@ -35,6 +35,7 @@ func Run(t *testing.T, open func(testing.TB) *Database) {
 		{"marks", testMarks},
 		{"verified and running", testVerifiedAndRunning},
 		{"duty", testDuty},
+		{"deliveries", testDeliveries},
 		{"accord", testAccord},
 		{"accession", testAccession},
 		{"acting", testActing},
