@@ -35,7 +35,7 @@ may also be set for the module with 'holdfast module set --exclude'.`
 
 // memoryGoal is what the collector of garbage aims at, in bytes, when a
 // deposit is made beside the work that the machine is there for.
-const memoryGoal = 100 << 20
+const memoryGoal = 108 << 20
 
 func (c *depositFilesCmd) Run(ctx context.Context, s *streams) error {
 	patterns, err := c.patterns()

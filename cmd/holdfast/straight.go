@@ -24,7 +24,7 @@ type straight struct {
 
 // maxStraight is the size from which an object goes through a file: a pack of
 // a files deposit fits.
-const maxStraight = 20 << 20
+const maxStraight = 7 << 20
 
 // Create implements blob.Store.
 func (s *straight) Create(ctx context.Context) (blob.Writer, error) {

@@ -271,7 +271,7 @@ func (y *locations) watch(ctx context.Context) {
 const refreshEvery = 5 * time.Second
 
 // forArrangement is the store as it is for objects of one arrangement.
-func (y *locations) forArrangement(arrangement, party string) blob.Store {
+func (y *locations) forArrangement(arrangement, party string) replica.View {
 	return y.blobs.For(escrow.ObjectOrigin{Arrangement: arrangement, Party: party})
 }
 

@@ -2,8 +2,6 @@ package server
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"io"
 
@@ -40,14 +38,13 @@ func (o *objects) Put(ctx context.Context, actor escrow.Actor, arrangement, modu
 	if part.Total > 0 {
 		return o.putPart(ctx, actor.Party, arrangement, module, name, part, body)
 	}
-	w, err := o.places.forArrangement(arrangement, actor.Party).Create(ctx)
+	w, err := o.places.forArrangement(arrangement, actor.Party).Receive(ctx, name)
 	if err != nil {
 		return api.Uploaded{}, err
 	}
 	defer w.Abort()
-	sum := sha256.New()
 	upload := &reading{r: io.LimitReader(body, o.limit+1)}
-	n, err := io.CopyBuffer(io.MultiWriter(w, sum), upload, make([]byte, copyBuffer))
+	n, err := io.Copy(w, upload)
 	switch {
 	case upload.err != nil:
 		o.keep(arrangement, module, name, io.NewSectionReader(w, 0, n))
@@ -57,12 +54,8 @@ func (o *objects) Put(ctx context.Context, actor escrow.Actor, arrangement, modu
 	case n > o.limit:
 		return api.Uploaded{}, o.tooLarge(name)
 	}
-	return o.commit(ctx, w, name, hex.EncodeToString(sum.Sum(nil)))
+	return commit(ctx, w)
 }
-
-// copyBuffer is what an upload is passed on in: every piece is handed to each
-// location.
-const copyBuffer = 256 << 10
 
 func (o *objects) tooLarge(name string) error {
 	return escrow.Errorf(escrow.Full, "object %s is larger than the %d bytes that are taken here", name, o.limit)
@@ -73,10 +66,7 @@ func endedEarly(err error, name string, n int64) error {
 		WithHint("nothing was acknowledged; ask for the upload's offset and go on there, or send it again")
 }
 
-func (o *objects) commit(ctx context.Context, w blob.Writer, name, sum string) (api.Uploaded, error) {
-	if sum != name {
-		return api.Uploaded{}, escrow.Errorf(escrow.Invalid, "the bytes sent for object %s hash to %s", name, sum).WithHint("send it again; nothing was stored")
-	}
+func commit(ctx context.Context, w blob.Writer) (api.Uploaded, error) {
 	_, size, err := w.Commit(ctx)
 	return api.Uploaded{Size: size, Offset: size, Done: true}, err
 }
@@ -123,16 +113,15 @@ func (o *objects) putPart(ctx context.Context, party, arrangement, module, name 
 	case up.Size() < part.Total:
 		return api.Uploaded{Offset: up.Size()}, nil
 	}
-	w, err := o.places.forArrangement(arrangement, party).Create(ctx)
+	w, err := o.places.forArrangement(arrangement, party).Receive(ctx, name)
 	if err != nil {
 		return api.Uploaded{}, err
 	}
 	defer w.Abort()
-	sum := sha256.New()
-	if _, err := io.Copy(io.MultiWriter(w, sum), up.Content()); err != nil {
+	if _, err := io.Copy(w, up.Content()); err != nil {
 		return api.Uploaded{}, err
 	}
-	out, err := o.commit(ctx, w, name, hex.EncodeToString(sum.Sum(nil)))
+	out, err := commit(ctx, w)
 	if err == nil || escrow.CodeOf(err) == escrow.Invalid { // whole, or of no use
 		err = errors.Join(err, up.Drop())
 	}

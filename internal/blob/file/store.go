@@ -1,5 +1,5 @@
 // Package file keeps objects as files of one directory. It imports blob,
-// escrow and the standard library, and runs on Unix.
+// escrow, the standard library and golang.org/x/sys, and runs on Unix.
 //
 // Layout, all of it below the directory given to [Open]:
 //

@@ -23,6 +23,7 @@ type writer struct {
 	hash  hash.Hash // nil where the caller hashes
 	want  string    // the name that the bytes must have, "" if any will do
 	size  int64
+	begun int64 // bytes whose way to the disk has begun
 	err   error // the first failed write; nothing can be committed after it
 	spent bool
 	moved bool // the temporary name is not its own any more
@@ -48,8 +49,17 @@ func (w *writer) Write(p []byte) (int, error) {
 		w.err = w.store.explain(err, "write to")
 		return n, w.err
 	}
+	// The disk works while bytes come, and not only when all are there: then
+	// the sync has little left to wait for.
+	if w.size-w.begun >= writeBehind {
+		startWriting(w.file.Fd(), w.begun, w.size-w.begun)
+		w.begun = w.size
+	}
 	return n, nil
 }
+
+// writeBehind is how many bytes are gathered before the disk is told to begin.
+const writeBehind = 1 << 20
 
 func (w *writer) ReadAt(p []byte, off int64) (int, error) {
 	return w.file.ReadAt(p, off)

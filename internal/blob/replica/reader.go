@@ -24,7 +24,7 @@ const (
 // Open opens an object wherever a good copy is. What is read from it was
 // checked; a location that is away, slow or gives other bytes is replaced by
 // the next one in the middle of a read. ctx bounds the reads, too.
-func (v view) Open(ctx context.Context, name string) (blob.Reader, error) {
+func (v View) Open(ctx context.Context, name string) (blob.Reader, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}

@@ -66,13 +66,15 @@ type Store struct {
 	mu   sync.RWMutex
 	list []*location
 	kick chan struct{}
-	view
+	// chunks go round among all uploads: one that fills and drops its own
+	// would make as much garbage as it stores.
+	chunks *sync.Pool
 }
 
 var (
 	_ blob.Store   = (*Store)(nil)
 	_ blob.Deleter = (*Store)(nil)
-	_ blob.Store   = view{}
+	_ blob.Store   = View{}
 )
 
 // New returns a store over the given locations.
@@ -99,8 +101,8 @@ func New(o Options, list []Location) *Store {
 	if o.Found == nil {
 		o.Found = func(context.Context, Finding) {}
 	}
-	s := &Store{o: o, kick: make(chan struct{}, 1)}
-	s.view = view{s, Origin{}}
+	s := &Store{o: o, kick: make(chan struct{}, 1), chunks: new(sync.Pool)}
+	s.chunks.New = func() any { return &chunk{data: make([]byte, 0, chunkSize), pool: s.chunks} }
 	s.Set(list)
 	return s
 }
@@ -196,10 +198,23 @@ func (s *Store) wake() {
 
 // For returns the store as it is for objects of one origin: they go to the
 // locations of its arrangement as well and count against its party's quota.
-func (s *Store) For(from Origin) blob.Store { return view{s, from} }
+func (s *Store) For(from Origin) View { return View{s, from} }
 
-// view is the store for one origin.
-type view struct {
+// Create implements [blob.Store] for objects of nobody in particular.
+func (s *Store) Create(ctx context.Context) (blob.Writer, error) { return s.For(Origin{}).Create(ctx) }
+
+// Open implements [blob.Store].
+func (s *Store) Open(ctx context.Context, name string) (blob.Reader, error) {
+	return s.For(Origin{}).Open(ctx, name)
+}
+
+// Stat implements [blob.Store].
+func (s *Store) Stat(ctx context.Context, name string) (int64, error) {
+	return s.For(Origin{}).Stat(ctx, name)
+}
+
+// View is the store for one origin.
+type View struct {
 	s    *Store
 	from Origin
 }
@@ -257,7 +272,7 @@ func hintOf(err error) string {
 
 // Stat returns the size of an object that is held somewhere. One of which no
 // good copy is known counts as missing, so that whoever has it sends it again.
-func (v view) Stat(ctx context.Context, name string) (int64, error) {
+func (v View) Stat(ctx context.Context, name string) (int64, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}

@@ -9,7 +9,6 @@ import (
 	"hash"
 	"io"
 	"slices"
-	"sync"
 
 	"holdfast/internal/blob"
 	"holdfast/internal/escrow"
@@ -33,20 +32,31 @@ type writer struct {
 	key    []byte
 	tags   *tagger
 	hash   hash.Hash
-	pool   *sync.Pool
+	want   string // the name that the bytes must have, "" if any will do
 	size   int64
 	err    error
 	spent  bool
 }
 
 // Create begins an object at every local location that works.
-func (v view) Create(ctx context.Context) (blob.Writer, error) {
+func (v View) Create(ctx context.Context) (blob.Writer, error) { return v.create(ctx, "") }
+
+// Receive is Create for bytes whose name is known already: Commit refuses
+// others with code Invalid, and nothing of them is kept anywhere. So they are
+// hashed once, however many locations they go to.
+func (v View) Receive(ctx context.Context, name string) (blob.Writer, error) {
+	if err := blob.CheckName(name); err != nil {
+		return nil, err
+	}
+	return v.create(ctx, name)
+}
+
+func (v View) create(ctx context.Context, name string) (blob.Writer, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	s := v.s
-	w := &writer{s: s, from: v.from, places: s.all(v.from.Arrangement, Active), failed: make(map[*location]error), hash: sha256.New(), key: make([]byte, keySize)}
-	w.pool = &sync.Pool{New: func() any { return &chunk{data: make([]byte, 0, chunkSize), pool: w.pool} }}
+	w := &writer{s: s, from: v.from, places: s.all(v.from.Arrangement, Active), failed: make(map[*location]error), hash: sha256.New(), want: name, key: make([]byte, keySize)}
 	if _, err := io.ReadFull(s.o.Rand, w.key); err != nil {
 		return nil, fmt.Errorf("key of an object: %w", err)
 	}
@@ -122,7 +132,9 @@ func (w *writer) Write(p []byte) (int, error) {
 	n := 0
 	for len(p) > 0 && w.err == nil {
 		take := min(len(p), chunkSize)
-		w.err = w.send(p[:take])
+		c := w.s.chunks.Get().(*chunk)
+		c.data = append(c.data[:0], p[:take]...)
+		w.err = w.send(c)
 		if w.err == nil {
 			n += take
 		}
@@ -131,9 +143,39 @@ func (w *writer) Write(p []byte) (int, error) {
 	return n, w.err
 }
 
-func (w *writer) send(p []byte) error {
-	c := w.pool.Get().(*chunk)
-	c.data = append(c.data[:0], p...)
+// ReadFrom implements [io.ReaderFrom]: the bytes are read into what the
+// locations are handed, without a copy between.
+func (w *writer) ReadFrom(r io.Reader) (int64, error) {
+	if w.spent {
+		return 0, errSpent
+	}
+	n := int64(0)
+	for w.err == nil {
+		c := w.s.chunks.Get().(*chunk)
+		var err error // io.ReadFull would not tell an end from one that came too early
+		for c.data = c.data[:0]; err == nil && len(c.data) < chunkSize; {
+			var more int
+			more, err = r.Read(c.data[len(c.data):chunkSize])
+			c.data = c.data[:len(c.data)+more]
+		}
+		got := int64(len(c.data)) // send gives the chunk away
+		if w.err = w.send(c); w.err == nil {
+			n += got
+		}
+		switch {
+		case w.err != nil:
+		case err == io.EOF:
+			return n, nil
+		case err != nil:
+			return n, err
+		}
+	}
+	return n, w.err
+}
+
+// send hands a chunk to every location.
+func (w *writer) send(c *chunk) error {
+	p := c.data
 	c.users.Store(int32(len(w.sinks)) + 1)
 	defer c.release()
 	var gone []*sink
@@ -236,6 +278,9 @@ func (w *writer) Commit(ctx context.Context) (string, int64, error) {
 		return "", 0, err
 	}
 	o := Object{Name: hex.EncodeToString(w.hash.Sum(nil)), Size: w.size, Key: w.key, Tags: w.tags.finish()}
+	if w.want != "" && o.Name != w.want {
+		return "", 0, escrow.Errorf(escrow.Invalid, "the bytes sent for object %s hash to %s", w.want, o.Name).WithHint("send it again; nothing was stored")
+	}
 	ids := make([]string, len(w.places))
 	for i, l := range w.places {
 		ids[i] = l.ID

@@ -9,9 +9,9 @@ import (
 	"holdfast/internal/escrow"
 )
 
-// Compress writes what fn writes to w as one zstd frame.
+// Compress writes what fn writes to w as one zstd frame. It compresses beside fn.
 func Compress(w io.Writer, fn func(io.Writer) error) error {
-	z, err := zstd.NewWriter(w, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(maxFrameWindow))
+	z, err := zstd.NewWriter(w, zstd.WithEncoderConcurrency(2), zstd.WithEncoderLevel(level), zstd.WithWindowSize(maxFrameWindow))
 	if err != nil {
 		return fmt.Errorf("compressor: %w", err)
 	}

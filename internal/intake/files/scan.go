@@ -17,11 +17,17 @@ import (
 // scanned is one thing that was found on the disk.
 type scanned struct {
 	entry *Entry
-	file  string // where it is
-	read  bool   // its content has to be read
-	wary  bool   // it changed a moment ago, so its stamp proves nothing yet
-	many  bool   // the file has other names too
+	root  *root
+	read  bool // its content has to be read
+	wary  bool // it changed a moment ago, so its stamp proves nothing yet
+	many  bool // the file has other names too
 }
+
+// root is a directory that is deposited, and the name it is deposited under.
+type root struct{ name, dir string }
+
+// file is where it is. The path says it already, and there may be millions.
+func (s *scanned) file() string { return s.root.dir + s.entry.Path[len(s.root.name):] }
 
 // scan is everything that was found, in ascending order of path.
 type scan struct {
@@ -48,10 +54,10 @@ func walk(ctx context.Context, o *Options) (*scan, error) {
 	}
 	w := &walker{ctx: ctx, include: include, exclude: exclude, now: o.Now(), scan: &scan{}}
 	names := map[string]string{}
-	for _, root := range o.Roots {
-		abs, err := filepath.Abs(root)
+	for _, given := range o.Roots {
+		abs, err := filepath.Abs(given)
 		if err != nil {
-			return nil, escrow.Wrap(err, escrow.Invalid, "%s", root)
+			return nil, escrow.Wrap(err, escrow.Invalid, "%s", given)
 		}
 		name := filepath.Base(abs)
 		if err := CheckPath(name); err != nil {
@@ -66,12 +72,13 @@ func walk(ctx context.Context, o *Options) (*scan, error) {
 		}
 		// A root that is a link is followed: it was named.
 		if abs, err = filepath.EvalSymlinks(abs); err != nil {
-			return nil, escrow.Wrap(err, escrow.Invalid, "%s", root)
+			return nil, escrow.Wrap(err, escrow.Invalid, "%s", given)
 		}
 		info, err := os.Lstat(abs)
 		if err != nil {
-			return nil, escrow.Wrap(err, escrow.Invalid, "%s", root)
+			return nil, escrow.Wrap(err, escrow.Invalid, "%s", given)
 		}
+		w.root = &root{name, abs}
 		w.add(name, abs, info)
 		if err := w.dir(name, abs, ""); err != nil {
 			return nil, err
@@ -87,6 +94,7 @@ type walker struct {
 	include, exclude []pattern
 	now              time.Time
 	scan             *scan
+	root             *root // that is walked
 }
 
 func (w *walker) leave(abs, why string) {
@@ -134,7 +142,7 @@ func (w *walker) dir(name, abs, below string) error {
 
 func (w *walker) add(path, file string, info fs.FileInfo) {
 	e := &Entry{Path: path, Mode: uint32(info.Mode().Perm()), Time: info.ModTime().UnixNano()}
-	s := &scanned{entry: e, file: file}
+	s := &scanned{entry: e, root: w.root}
 	switch info.Mode().Type() {
 	case 0:
 		e.Kind, e.Size = File, info.Size()

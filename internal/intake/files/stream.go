@@ -17,9 +17,13 @@ import (
 // processors share the work and a part can be read without the rest; a pack
 // is one object, so that an upload goes on where it stopped.
 const (
-	frameSize = 2 << 20
-	packSize  = 16 << 20
+	frameSize = 1 << 20
+	packSize  = 5 << 20
 )
+
+// packsUnderWay is how many packs are made durable while the next is filled:
+// while the server waits for its disk with one, another comes in.
+const packsUnderWay = 3
 
 // Vault is where sealed objects go.
 type Vault interface {
@@ -80,7 +84,7 @@ func newStream(ctx context.Context, workers *errgroup.Group, vault Vault, compre
 
 // maxFrameWindow is as far as a compressor looks back: a frame is hardly
 // longer, and its tables would cost memory.
-const maxFrameWindow = 2 << 20
+const maxFrameWindow = 1 << 20
 
 // Write implements io.Writer: p lies whole in one frame.
 func (s *stream) Write(p []byte) (int, error) {
@@ -136,7 +140,7 @@ func (s *stream) store(vault Vault) error {
 	var frames []Frame
 	var size int64
 	commits, ctx := errgroup.WithContext(s.ctx)
-	commits.SetLimit(1)
+	commits.SetLimit(packsUnderWay)
 	finish := func() error {
 		if open == nil {
 			return nil

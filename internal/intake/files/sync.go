@@ -126,7 +126,7 @@ func (s *syncer) plan(ctx context.Context) error {
 	batch, size := &job{}, int64(0)
 	add := func(j *job) {
 		if len(j.files) > 0 {
-			j.out = make(chan *slab, 1)
+			j.out = make(chan *slab, slabsAhead)
 			s.jobs = append(s.jobs, j)
 		}
 	}
@@ -244,11 +244,13 @@ func (s *syncer) untouched(f *scanned, old *Entry) bool {
 // seal reads, compares and writes the stream.
 func (s *syncer) seal(ctx context.Context) error {
 	workers, ctx := errgroup.WithContext(ctx)
-	var err error
+	r, err := newReaders(ctx, s.key)
+	if err != nil {
+		return err
+	}
 	if s.stream, err = newStream(ctx, workers, s.o.Vault, compressors, level); err != nil {
 		return err
 	}
-	r := newReaders(ctx, s.key)
 	jobs := make(chan *job)
 	order := make(chan *job, 2)
 	workers.Go(func() error {
@@ -408,17 +410,17 @@ func (s *syncer) content(in *pieces, f *scanned, tar *archive) (bool, error) {
 			return false, err
 		}
 		if p.file != f {
-			return false, fmt.Errorf("%s was read in place of %s", p.file.file, f.file)
+			return false, fmt.Errorf("%s was read in place of %s", p.file.file(), f.file())
 		}
 		if p.failed != nil {
 			if !p.first {
-				return false, escrow.Errorf(escrow.Unavailable, "%s cannot be read to its end: %w", f.file, p.failed).
+				return false, escrow.Errorf(escrow.Unavailable, "%s cannot be read to its end: %w", f.file(), p.failed).
 					WithHint("nothing was deposited; look at the disk, or leave the file out with --exclude")
 			}
 			if p.gone {
 				s.vanish++
 			} else {
-				s.scan.leftOut = append(s.scan.leftOut, f.file+": "+reason(p.failed))
+				s.scan.leftOut = append(s.scan.leftOut, f.file()+": "+reason(p.failed))
 				s.scan.unread++
 			}
 			s.progress(e.Size)
@@ -438,7 +440,7 @@ func (s *syncer) content(in *pieces, f *scanned, tar *archive) (bool, error) {
 		}
 		if p.changed || p.padded > 0 {
 			s.changed++
-			s.scan.leftOut = append(s.scan.leftOut, f.file+": changed while it was read")
+			s.scan.leftOut = append(s.scan.leftOut, f.file()+": changed while it was read")
 			e.Stamp = Stamp{}
 		}
 		return true, nil

@@ -345,8 +345,11 @@ func TestSmallChangeCostsLittle(t *testing.T) {
 	lost := first.Objects[0].Name
 	third := sync1(t, v, files.Options{Roots: []string{dir}, Number: 3, Previous: second.State,
 		Held: func(_ context.Context, name string, _ int64) (bool, error) { return name != lost, nil }})
-	if third.Lost != 1 || third.Summary.NewBytes > 20<<20 || third.Summary.NewBytes < 8<<20 {
-		t.Errorf("lost %d, deposited again %d bytes", third.Lost, third.Summary.NewBytes)
+	// Random bytes do not compress: the pack's size is what lay in it. A chunk
+	// may have reached into it from a neighbour.
+	size := first.Objects[0].Size
+	if third.Lost != 1 || third.Summary.NewBytes > size+size/4 || third.Summary.NewBytes < size-size/4 {
+		t.Errorf("lost %d, deposited again %d bytes of %d", third.Lost, third.Summary.NewBytes, size)
 	}
 	v.objects[lost] = []byte("gone")
 	got = rebuilt(t, []restore.Deposit{v.deposit(1, first), v.deposit(2, second), v.deposit(3, third)})
