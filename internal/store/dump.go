@@ -51,7 +51,7 @@ type tableColumn struct {
 // kept reports whether a table is state, or drawn from it, and not part of
 // what runs the processes.
 func kept(table string) bool {
-	return table != "job_lease" && table != "retired" && !strings.HasPrefix(table, "river_") && !strings.HasPrefix(table, "goose_") &&
+	return table != "job_lease" && table != "watch_turn" && table != "retired" && !strings.HasPrefix(table, "river_") && !strings.HasPrefix(table, "goose_") &&
 		!strings.HasPrefix(table, "sqlite_")
 }
 

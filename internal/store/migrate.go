@@ -47,6 +47,9 @@ var noticeSchema string
 //go:embed migrations/00015_unchanged.sql
 var unchangedSchema string
 
+//go:embed migrations/00016_watch.sql
+var watchSchema string
+
 // riverVersion is the version of River's own tables that this release is
 // tested with. It is raised by hand with the library, after reading its
 // changelog.
@@ -72,6 +75,7 @@ func (db *DB) migrations() ([]*goose.Migration, error) {
 		goose.NewGoMigration(10, statements(db.dialect(accessionSchema)), nil),
 		goose.NewGoMigration(12, statements(db.dialect(noticeSchema)), nil),
 		goose.NewGoMigration(15, statements(db.dialect(unchangedSchema)), nil),
+		goose.NewGoMigration(16, statements(db.dialect(watchSchema)), nil),
 	}, nil
 }
 

@@ -75,6 +75,7 @@ func tables() map[string]*table {
 	list = append(list, accessionTables()...)
 	list = append(list, forgeTables()...)
 	list = append(list, noticeTables()...)
+	list = append(list, watchTables()...)
 	byName := make(map[string]*table, len(list))
 	for _, t := range list {
 		byName[t.name] = t

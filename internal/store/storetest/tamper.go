@@ -75,6 +75,7 @@ func (d *Database) tables(t testing.TB) []string {
 		case name == "act_subject": // drawn from the ledger, checked when it is used
 		case name == "job_lease", name == "platform_pulse": // which process is at work just now, and that one was
 		case name == "retired": // says that this is the state no more
+		case name == "watch_now", name == "watch_beat", name == "watch_turn": // how far it has come; what follows from it is recorded
 		case name == "stored_object", name == "object_copy", name == "scrub": // follows from the locations
 		case strings.HasPrefix(name, "restic_"): // what has arrived; deposits are what is recorded
 		default:
