@@ -24,6 +24,7 @@ type agreementCmd struct {
 	Draft      agreementDraftCmd      `cmd:"" help:"Bring in the text of a version, to be commented on, reviewed and offered."`
 	Comment    agreementCommentCmd    `cmd:"" help:"Say something about a clause of a draft, or list what was said."`
 	Review     agreementReviewCmd     `cmd:"" help:"Sign off that you read a part, by its digest."`
+	Read       agreementReadCmd       `cmd:"" help:"Read a part of a version as it is signed, held against its digest."`
 	Offer      agreementOfferCmd      `cmd:"" help:"Let the parties sign a version."`
 	Sign       agreementSignCmd       `cmd:"" help:"Sign the parts that wait for your party, or bring a signed copy."`
 	Attest     agreementAttestCmd     `cmd:"" help:"Attest somebody's signed copy, or that you called a signatory back."`
@@ -32,7 +33,7 @@ type agreementCmd struct {
 	Withdraw   agreementWithdrawCmd   `cmd:"" help:"Take an offer or a draft back."`
 	Join       agreementJoinCmd       `cmd:"" help:"Let one beneficiary join: the text is written and offered, and no other beneficiary signs."`
 	Leave      agreementLeaveCmd      `cmd:"" help:"Give notice that your party leaves, or see what that takes."`
-	Left       agreementLeftCmd       `cmd:"" help:"Show who gave notice or has left, and keep or check the certificate."`
+	Left       agreementLeftCmd       `cmd:"" help:"Who gave notice or has left, and the certificates of that."`
 	Rights     agreementRightsCmd     `cmd:"" help:"Show the rights every stage and module rests on, and how they stand."`
 	Map        agreementMapCmd        `cmd:"" help:"Show which part of an agreement answers which requirement of a regulation."`
 	Framework  agreementFrameworkCmd  `cmd:"" help:"Check a host's framework and print the digest agreements name it by."`

@@ -91,7 +91,7 @@ func (c *agreementLeaveCmd) Run(ctx context.Context, s *streams) error {
 	fmt.Fprintf(s.out, "noticed   %s leaves %s on %s\n", l.Party, c.Arrangement, inZone(l.EndsAt, d.TimeZone))
 	fmt.Fprintf(s.out, "  until then nothing changes; 'holdfast agreement leave --take-back' takes it back\n")
 	fmt.Fprintf(s.out, "  your token ends with it: fetch what you want to keep before ('holdfast open', the receipts)\n")
-	fmt.Fprintf(s.out, "  afterwards the agent sends you the certificate; check it with 'holdfast agreement left --check'\n")
+	fmt.Fprintf(s.out, "  afterwards the agent sends you the certificate; check it with 'holdfast agreement left check'\n")
 	return nil
 }
 
@@ -205,28 +205,14 @@ func printDeparture(s *streams, arrangement string, d client.Departure) {
 
 // agreementLeftCmd tells who left and hands out the certificates.
 type agreementLeftCmd struct {
-	remote
-	Arrangement string   `short:"a" help:"Arrangement id." env:"HOLDFAST_ARRANGEMENT"`
-	Party       string   `arg:"" optional:"" help:"The party whose certificate is wanted."`
-	Out         string   `help:"File to write the certificate to; its signature goes beside it." type:"path"`
-	Check       string   `help:"Check this certificate offline; its signature lies beside it." type:"existingfile"`
-	ServerKey   string   `help:"With --check: the server's signing key, one line as in 'ssh-ed25519 AAAA…', as it was published."`
-	Contact     string   `help:"With --check: the contact card of who gave notice, to compare the key with." type:"existingfile"`
-	Destruction []string `help:"With --check: the certificates of destruction that it names. May be repeated." type:"existingfile"`
+	List        agreementLeftListCmd        `cmd:"" default:"1" help:"List who gave notice, who has left, and what is still held of them."`
+	Certificate agreementLeftCertificateCmd `cmd:"" help:"Fetch, check and keep the certificate of a party that has left."`
+	Check       agreementLeftCheckCmd       `cmd:"" help:"Check a certificate of leaving offline."`
 }
 
-func (agreementLeftCmd) Help() string {
-	return `Without a party it lists who gave notice, who has left, and what is still held of them. With a
-party and --out it fetches the certificate of leaving; with --check it checks one without a server.`
-}
+type agreementLeftListCmd struct{ scoped }
 
-func (c *agreementLeftCmd) Run(ctx context.Context, s *streams) error {
-	if c.Check != "" {
-		return c.check(s)
-	}
-	if c.Arrangement == "" {
-		return escrow.Errorf(escrow.Invalid, "no arrangement").WithHint("name it with -a")
-	}
+func (c *agreementLeftListCmd) Run(ctx context.Context, s *streams) error {
 	cl, _, err := c.connect(ctx, s)
 	if err != nil {
 		return err
@@ -235,8 +221,23 @@ func (c *agreementLeftCmd) Run(ctx context.Context, s *streams) error {
 	if err != nil {
 		return err
 	}
-	if c.Party == "" && c.Out == "" {
-		return c.list(s, list)
+	return c.print(s, list)
+}
+
+type agreementLeftCertificateCmd struct {
+	scoped
+	Party string `arg:"" help:"The party that has left."`
+	Out   string `required:"" help:"File to write the certificate to; its signature goes beside it." type:"path"`
+}
+
+func (c *agreementLeftCertificateCmd) Run(ctx context.Context, s *streams) error {
+	cl, _, err := c.connect(ctx, s)
+	if err != nil {
+		return err
+	}
+	list, err := cl.Leavings(ctx, c.Arrangement)
+	if err != nil {
+		return err
 	}
 	for _, l := range list {
 		if l.Party != c.Party {
@@ -253,10 +254,8 @@ func (c *agreementLeftCmd) Run(ctx context.Context, s *streams) error {
 		if err != nil {
 			return escrow.Errorf(escrow.Damaged, "%w", err)
 		}
-		if c.Out != "" {
-			if err := newFiles([]newFile{{c.Out, []byte(l.Certificate.Document), 0o600}, {c.Out + sigExt, []byte(l.Certificate.Signature), 0o600}}); err != nil {
-				return err
-			}
+		if err := newFiles([]newFile{{c.Out, []byte(l.Certificate.Document), 0o600}, {c.Out + sigExt, []byte(l.Certificate.Signature), 0o600}}); err != nil {
+			return err
 		}
 		return printLeft(s, cert, keys.Signing, c.Out)
 	}
@@ -298,7 +297,7 @@ func ranges(list []int) string {
 	return strings.Join(out, " ")
 }
 
-func (c *agreementLeftCmd) list(s *streams, list []client.Leaving) error {
+func (c *agreementLeftListCmd) print(s *streams, list []client.Leaving) error {
 	if s.json {
 		return s.printJSON(list)
 	}
@@ -329,11 +328,16 @@ func (c *agreementLeftCmd) list(s *streams, list []client.Leaving) error {
 	return nil
 }
 
-func (c *agreementLeftCmd) check(s *streams) error {
-	if c.ServerKey == "" {
-		return escrow.Errorf(escrow.Invalid, "no --server-key").WithHint("give the server's signing key as it was published")
-	}
-	signed, err := readSigned(c.Check)
+// agreementLeftCheckCmd needs no server.
+type agreementLeftCheckCmd struct {
+	File        string   `arg:"" name:"certificate" help:"Certificate of leaving; its signature lies beside it." type:"existingfile"`
+	ServerKey   string   `required:"" help:"The server's signing key, one line as in 'ssh-ed25519 AAAA…', as it was published."`
+	Contact     string   `help:"The contact card of who gave notice, to compare the key with." type:"existingfile"`
+	Destruction []string `help:"The certificates of destruction that it names; all of them or none. May be repeated." type:"existingfile"`
+}
+
+func (c *agreementLeftCheckCmd) Run(_ context.Context, s *streams) error {
+	signed, err := readSigned(c.File)
 	if err != nil {
 		return err
 	}
@@ -357,12 +361,12 @@ func (c *agreementLeftCmd) check(s *streams) error {
 	if err := c.destructions(n, cert); err != nil {
 		return err
 	}
-	return printLeft(s, cert, c.ServerKey, c.Check)
+	return printLeft(s, cert, c.ServerKey, c.File)
 }
 
 // destructions checks the certificates of destruction beside the one of
 // leaving: each is named by it, and with any at hand every one has to be.
-func (c *agreementLeftCmd) destructions(n *evidence.LeaveNotice, cert *evidence.LeavingCertificate) error {
+func (c *agreementLeftCheckCmd) destructions(n *evidence.LeaveNotice, cert *evidence.LeavingCertificate) error {
 	if len(c.Destruction) == 0 {
 		return nil
 	}

@@ -348,8 +348,10 @@ func (r *Registry) Leavings(ctx context.Context, arrangement string) ([]escrow.L
 // EndDue ends the accession of everybody whose notice has run. It may be
 // stopped at any moment and run again: each ends whole or not at all. One that
 // cannot end yet, because of a case or because the text still needs it, says
-// so on record and does not keep the others; all errors come back.
-func (r *Registry) EndDue(ctx context.Context) error {
+// so on record and does not keep the others; with again those are tried once
+// more, which is not done every few seconds since it takes reading the text.
+// All errors come back.
+func (r *Registry) EndDue(ctx context.Context, again bool) error {
 	var list []escrow.Leaving
 	err := r.db.View(ctx, func(tx Tx) (err error) {
 		list, err = tx.LeavingsIn(ctx, escrow.LeavingNoticed)
@@ -362,6 +364,9 @@ func (r *Registry) EndDue(ctx context.Context) error {
 	for _, l := range list {
 		if now := r.now(); now.Before(l.EndsAt) {
 			break // they come in the order in which they end
+		}
+		if l.Blocked != "" && !again {
+			continue
 		}
 		if err := r.endOne(ctx, l); err != nil {
 			errs = append(errs, fmt.Errorf("leaving of %s from %s: %w", l.Party, l.Arrangement, err))

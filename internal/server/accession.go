@@ -135,11 +135,20 @@ func (a accessions) shown(ctx context.Context) func(escrow.Leaving, error) (clie
 	}
 }
 
-// leaveDue ends what notice was given of, and certifies who has left and of
-// whom nothing is held any more.
-func (s *Server) leaveDue(ctx context.Context) {
-	err := errors.Join(s.registry.EndDue(ctx), s.registry.CertifyLeft(ctx, s.keys.Signer))
-	if err != nil && !errors.Is(err, context.Canceled) {
-		s.options.Log.ErrorContext(ctx, "end the accession of those who leave", "error", err)
+// leaveAgain is after how many rounds those are tried again who could not leave
+// although their notice has run.
+const leaveAgain = 12
+
+// leaveDue returns what ends the accessions whose notice has run, and certifies
+// who has left and of whom nothing is held any more. It is called every
+// [finishEvery].
+func (s *Server) leaveDue() func(ctx context.Context) {
+	round := 0
+	return func(ctx context.Context) {
+		err := errors.Join(s.registry.EndDue(ctx, round%leaveAgain == 0), s.registry.CertifyLeft(ctx, s.keys.Signer))
+		if err != nil && !errors.Is(err, context.Canceled) {
+			s.options.Log.ErrorContext(ctx, "end the accession of those who leave", "error", err)
+		}
+		round++
 	}
 }

@@ -100,11 +100,12 @@ const finishEvery = 5 * time.Second
 func (s *Server) finish(ctx context.Context) {
 	tick := time.NewTicker(finishEvery)
 	defer tick.Stop()
+	leave := s.leaveDue()
 	for {
 		if err := s.keeper.Finish(ctx); err != nil && !errors.Is(err, context.Canceled) {
 			s.options.Log.ErrorContext(ctx, "destroy what was approved", "error", err)
 		}
-		s.leaveDue(ctx)
+		leave(ctx)
 		select {
 		case <-ctx.Done():
 			return
