@@ -24,6 +24,7 @@ type Duty struct {
 	Mandatory []string   `json:"mandatory,omitempty" doc:"what must be in every deposit"`
 	Optional  []string   `json:"optional,omitempty"`
 	Refused   []Refused  `json:"refused,omitempty"`
+	Found     []Refused  `json:"found,omitempty" doc:"deposits that lack something agreed, as the check at intake found, and nobody has decided about; of an organisation which agreed repositories are missing, as deposit 0"`
 	Taken     []DutyStep `json:"taken,omitempty" doc:"steps taken since the last deposit that counts"`
 }
 
@@ -62,12 +63,12 @@ type PartyNotice struct {
 	Subject  string     `json:"subject"`
 	Due      *time.Time `json:"due,omitempty"`
 	MadeAt   time.Time  `json:"made_at"`
-}
 
 	ReadAt     *time.Time      `json:"read_at,omitempty"`
 	ReceivedAt *time.Time      `json:"received_at,omitempty" doc:"when it was or will be received: read, or presumed as agreed"`
 	Counts     bool            `json:"counts" doc:"it went over an agreed channel that does not depend on the supplier's own domain, or was read"`
 	Messages   []NoticeMessage `json:"messages,omitempty"`
+}
 
 // Duty tells of every module whether its deposits come as agreed.
 func (c *Client) Duty(ctx context.Context, arrangement string) (list []Duty, err error) {

@@ -126,6 +126,7 @@ type DepositBase struct {
 	Module    Module   `json:"module"`
 	Epoch     Epoch    `json:"epoch"`
 	Latest    *Deposit `json:"latest,omitempty"`
+	Mandatory []string `json:"mandatory,omitempty" doc:"names that must be in it, as agreed: whoever deposits looks for them and says which are there"`
 	Full      bool     `json:"full,omitempty" doc:"the next deposit has to stand alone"`
 }
 

@@ -22,7 +22,10 @@ const (
 // belongs to the package that makes it.
 const (
 	ActDepositAccepted = "deposit.accepted" // its subject is the digest of the deposit manifest
-	ActErased          = "ledger.erased"    // its data is an [Erasure]
+	// ActDepositUnchanged carries an [Unchanged] and its signature; its subject is
+	// the digest of the manifest of the deposit that is up to date.
+	ActDepositUnchanged = "deposit.unchanged"
+	ActErased           = "ledger.erased" // its data is an [Erasure]
 
 	// Of the locations of objects; the subject is an object or a location.
 	ActFindingDamaged  = "finding.damaged"  // a copy is not the object
@@ -32,6 +35,10 @@ const (
 	ActObjectDiscarded = "object.discarded" // nothing refers to the objects; they go from every location
 	ActScrubRequested  = "scrub.requested"
 	ActScrubFinished   = "scrub.finished"
+
+	// ActFindingContent says what a deposit lacks of what must be in it; its
+	// subject is the digest of the manifest.
+	ActFindingContent = "finding.content"
 
 	// Of the repositories of an organisation; the subject is the module that
 	// names the organisation.

@@ -27,6 +27,7 @@ type DepositManifest struct {
 	Restic       *ResticSummary `json:"restic,omitempty"`
 	Images       *ImagesSummary `json:"images,omitempty"`
 	Files        *FilesSummary  `json:"files,omitempty"`
+	Content      *ContentCheck  `json:"content,omitempty"`
 	Completeness string         `json:"completeness"` // complete or incomplete
 	Missing      []string       `json:"missing,omitempty"`
 	Checked      Check          `json:"checked"`
@@ -163,6 +164,9 @@ func (m *DepositManifest) validate() error {
 		return fmt.Errorf("made: %w", err)
 	}
 	if err := m.Restic.validate(m.Objects); err != nil {
+		return err
+	}
+	if err := m.Content.validate(); err != nil {
 		return err
 	}
 	seen := make(map[string]bool, len(m.Objects))

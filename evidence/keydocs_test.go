@@ -82,6 +82,14 @@ func keyDocuments() []keyDocument {
 				}
 				return m.Bytes()
 			}},
+		{"unchanged", func(t testing.TB) []byte { b, err := testUnchanged().Bytes(); return must(t, b, err) },
+			func(data []byte) ([]byte, error) {
+				m, err := evidence.ParseUnchanged(data)
+				if err != nil {
+					return nil, err
+				}
+				return m.Bytes()
+			}},
 		{"leavenotice", func(t testing.TB) []byte { b, err := testLeaveNotice().Bytes(); return must(t, b, err) },
 			func(data []byte) ([]byte, error) {
 				m, err := evidence.ParseLeaveNotice(data)

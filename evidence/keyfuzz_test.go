@@ -49,6 +49,7 @@ func FuzzSubShare(f *testing.F)      { fuzzDocument(f, "subshare") }
 func FuzzDestruction(f *testing.F)   { fuzzDocument(f, "destruction") }
 func FuzzPartStatement(f *testing.F) { fuzzDocument(f, "partstatement") }
 func FuzzCertificate(f *testing.F)   { fuzzDocument(f, "certificate") }
+func FuzzUnchanged(f *testing.F)     { fuzzDocument(f, "unchanged") }
 func FuzzLeaveNotice(f *testing.F)   { fuzzDocument(f, "leavenotice") }
 func FuzzLeaving(f *testing.F)       { fuzzDocument(f, "leaving") }
 

@@ -13,6 +13,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/crypto/ssh"
+
 	"holdfast/client"
 	"holdfast/evidence"
 	"holdfast/internal/blob"
@@ -104,7 +106,7 @@ func (c *depositFlags) deposit(ctx context.Context, s *streams, make makeDeposit
 	if err := box.sweep(ctx); err != nil {
 		return err
 	}
-	d := &depositing{c: c, s: s, client: cl, ledger: ledger, box: box, me: depositor{contact.Party + "/" + contact.Person, evidence.FormatPublicKey(signer.PublicKey())}}
+	d := &depositing{c: c, s: s, client: cl, ledger: ledger, box: box, signer: signer, me: depositor{contact.Party + "/" + contact.Person, evidence.FormatPublicKey(signer.PublicKey())}}
 	if err := d.begin(ctx); err != nil {
 		return err
 	}
@@ -138,6 +140,7 @@ type depositing struct {
 	client *client.Client
 	ledger client.Memory
 	box    *outbox
+	signer ssh.Signer
 	me     depositor
 	base   escrow.DepositBase
 	seen   *moduleMemory
@@ -200,7 +203,7 @@ func (d *depositing) unchanged(ctx context.Context) error {
 	if err := d.c.confirm(ctx, d.client, d.ledger, out, d.base.Latest.Digest, d.seen); err != nil {
 		return err
 	}
-	return d.s.result(out, "unchanged module %s: deposit %d is up to date\n", d.c.Module, out.Number)
+	return d.report(ctx, out)
 }
 
 // depositor is who deposits, as manifests name them, and their signing key.
@@ -235,7 +238,7 @@ func (c *depositFlags) base(ctx context.Context, s *streams, cl *client.Client, 
 			Compartment: b.Module.Compartment, Source: escrow.Source{Mode: escrow.SourceMode(b.Module.Mode), LFS: b.Module.LFS, Exclude: b.Module.Exclude}, Rebase: b.Module.Rebase}},
 		Epoch: escrow.Epoch{Arrangement: c.Arrangement, Compartment: m.Compartment, Number: m.Epoch, Set: m.Set, Recipient: m.Recipient,
 			Manifest: []byte(b.Epoch.Manifest.Document)},
-		Full: b.Full,
+		Full: b.Full, Mandatory: escrow.FindableOf(b.Mandatory),
 	}
 	var latest *evidence.DepositManifest
 	if b.Latest != nil {
@@ -367,6 +370,11 @@ func (c *depositFlags) print(s *streams, m *evidence.DepositManifest, d client.D
 	fmt.Fprintf(s.out, "  receipt checked against the ledger\n")
 	for _, missing := range m.Missing {
 		fmt.Fprintf(s.out, "  not held: %s\n", missing)
+	}
+	if m.Content != nil {
+		for _, name := range m.Content.Missing {
+			fmt.Fprintf(s.out, "  lacks what the agreement demands: %s\n", name)
+		}
 	}
 	return nil
 }

@@ -50,6 +50,9 @@ func (c *dutyShowCmd) Run(ctx context.Context, s *streams) error {
 				fmt.Fprintf(s.out, "deposit %d of %s was refused: %s\n", r.Deposit, d.Module, defect)
 			}
 		}
+		for _, f := range d.Found {
+			printFound(s, d, f)
+		}
 		if len(d.Mandatory) > 0 {
 			fmt.Fprintf(s.out, "%s must hold: %s\n", d.Module, strings.Join(d.Mandatory, ", "))
 		}
@@ -100,7 +103,7 @@ type dutyRefuseCmd struct {
 	scoped
 	Module string   `arg:"" help:"Module id."`
 	Number int      `arg:"" help:"Deposit number."`
-	Defect []string `required:"" sep:"none" help:"What is wrong and where, such as 'README.md: it does not say how to build'. Repeat it for more."`
+	Defect []string `sep:"none" help:"What is wrong and where, such as 'README.md: it does not say how to build'. Repeat it for more. Without it, what the check at intake found missing."`
 	Note   string   `help:"Anything else, for the record."`
 }
 
@@ -108,6 +111,11 @@ func (c *dutyRefuseCmd) Run(ctx context.Context, s *streams) error {
 	cl, _, err := c.connect(ctx, s)
 	if err != nil {
 		return err
+	}
+	if len(c.Defect) == 0 {
+		if c.Defect, err = foundDefects(ctx, cl, c.scoped, c.Module, c.Number); err != nil {
+			return err
+		}
 	}
 	if err := cl.DecideDeposit(ctx, c.Arrangement, c.Module, c.Number, client.NewDecision{Refused: true, Defects: c.Defect, Note: c.Note}); err != nil {
 		return err

@@ -56,6 +56,7 @@ func (m Maker) Files(ctx context.Context, base escrow.DepositBase, o files.Optio
 	if len(r.Missing) > 0 {
 		d.Completeness = string(escrow.Incomplete)
 	}
+	d.Content = filesContent(base.Mandatory, r.State)
 	d.Checked.How = files.HowChecked
 	own, err := vault.NewSealer(m.Objects, []string{m.Identity.Recipient().String()})
 	if err != nil {

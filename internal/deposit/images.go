@@ -42,6 +42,7 @@ func (m Maker) Images(ctx context.Context, base escrow.DepositBase, o images.Opt
 	if len(r.Missing) > 0 {
 		d.Completeness = string(escrow.Incomplete)
 	}
+	d.Content = imagesContent(base.Mandatory, &r.State)
 	d.Checked.How = images.HowChecked
 	r.State.Deposit = d.Number
 	state, err := r.State.Encode()

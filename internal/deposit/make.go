@@ -97,6 +97,9 @@ func (m Maker) git(ctx context.Context, base escrow.DepositBase, o git.Options, 
 		return nil, false, err
 	}
 	made = &Made{Result: r, Manifest: m.manifest(base, r)}
+	if made.Manifest.Content, err = gitContent(ctx, base.Mandatory, r.State, o.Known); err != nil {
+		return nil, false, err
+	}
 	if err := m.remember(ctx, base, made, &memory); err != nil {
 		return nil, false, err
 	}

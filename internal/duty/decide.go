@@ -44,7 +44,11 @@ func (w *Watch) Decide(ctx context.Context, actor escrow.Actor, d escrow.Decisio
 		if err != nil {
 			return nil, err
 		}
-		s, named, err := w.standing(ctx, tx, a, m)
+		agreed, err := w.terms.Duties(a.Source)
+		if err != nil {
+			return nil, err
+		}
+		s, named, err := w.standing(ctx, tx, a, m, agreed)
 		if err != nil {
 			return nil, err
 		}

@@ -31,6 +31,10 @@ type Tx interface {
 	PutDecision(ctx context.Context, d escrow.Decision) error
 	PutVerified(ctx context.Context, v escrow.Verified) error
 	SyncStatus(ctx context.Context, arrangement, module string) (escrow.SyncStatus, error)
+	Unchanged(ctx context.Context, arrangement, module string) (escrow.Unchanged, error)
+	Defects(ctx context.Context, arrangement, module string) ([]escrow.FoundDefects, error)
+	Marks(ctx context.Context, arrangement, module string) ([]escrow.Mark, error)
+	ForgeRepositories(ctx context.Context, arrangement, organisation string) ([]escrow.ForgeRepository, error)
 	Releases(ctx context.Context, arrangement, module string) ([]escrow.SoftwareRelease, error)
 	PutRelease(ctx context.Context, r escrow.SoftwareRelease) error
 	DutySteps(ctx context.Context, arrangement, module string) ([]escrow.DutyStep, error)
@@ -43,9 +47,9 @@ type Tx interface {
 
 // Terms answers from the text of an agreement.
 type Terms interface {
-	// Duty returns what was agreed about the deposits of a module, and whether
-	// the text names it.
-	Duty(source []byte, module string) (rules.Terms, bool, error)
+	// Duties reads a text once and returns what was agreed in it about the
+	// deposits of a module, and whether it names that.
+	Duties(source []byte) (func(module string) (rules.Terms, bool), error)
 	// Parties returns everybody with a role.
 	Parties(source []byte) ([]escrow.Party, error)
 	// Owner returns the party that a module's instance belongs to.
@@ -79,6 +83,10 @@ type Standing struct {
 	State     rules.State
 	Steps     []escrow.DutyStep // that were ever taken
 	Decisions []escrow.Decision // that are there, by deposit
+	// Found is what was found missing in deposits of what must be in them and
+	// nobody has decided about; of an organisation, which agreed repositories
+	// are missing, as deposit 0.
+	Found []escrow.FoundDefects
 }
 
 // List returns the standing of every module of an arrangement that the
@@ -94,8 +102,12 @@ func (w *Watch) List(ctx context.Context, arrangement string) ([]Standing, error
 		if err != nil {
 			return err
 		}
+		agreed, err := w.terms.Duties(a.Source)
+		if err != nil {
+			return err
+		}
 		for _, m := range modules {
-			s, named, err := w.standing(ctx, tx, a, m)
+			s, named, err := w.standing(ctx, tx, a, m, agreed)
 			if err != nil {
 				return err
 			}
@@ -106,52 +118,6 @@ func (w *Watch) List(ctx context.Context, arrangement string) ([]Standing, error
 		return nil
 	})
 	return out, err
-}
-
-// standing works out how a module stands, from stored times alone.
-func (w *Watch) standing(ctx context.Context, tx Tx, a escrow.Arrangement, m escrow.Module) (s Standing, named bool, err error) {
-	s.Module = m
-	if s.Terms, named, err = w.terms.Duty(a.Source, m.ID); err != nil || !named {
-		return s, named, err
-	}
-	heads, err := tx.DepositHeads(ctx, a.ID, m.ID)
-	if err != nil {
-		return s, true, err
-	}
-	if s.Decisions, err = tx.Decisions(ctx, a.ID, m.ID); err != nil {
-		return s, true, err
-	}
-	releases, err := tx.Releases(ctx, a.ID, m.ID)
-	if err != nil {
-		return s, true, err
-	}
-	gaps, err := tx.Gaps(ctx)
-	if err != nil {
-		return s, true, err
-	}
-	status, err := tx.SyncStatus(ctx, a.ID, m.ID)
-	if err != nil && escrow.CodeOf(err) != escrow.NotFound {
-		return s, true, err
-	}
-	f := rules.Facts{Since: a.CreatedAt, Looked: status.SucceededAt}
-	for _, d := range heads {
-		x := rules.Deposit{Number: d.Number, At: d.AcceptedAt}
-		for _, word := range s.Decisions {
-			if word.Deposit == d.Number {
-				x.Settled, x.Refused = true, word.Refused
-			}
-		}
-		f.Deposits = append(f.Deposits, x)
-	}
-	for _, r := range releases {
-		f.Releases = append(f.Releases, r.AnnouncedAt)
-	}
-	for _, g := range gaps {
-		f.Gaps = append(f.Gaps, rules.Gap{From: g.From, To: g.To})
-	}
-	s.State = rules.At(s.Terms, f, w.now())
-	s.Steps, err = tx.DutySteps(ctx, a.ID, m.ID)
-	return s, true, err
 }
 
 // silence is how long no server may be seen before that counts as the platform
@@ -241,8 +207,12 @@ func (w *Watch) look(ctx context.Context, a escrow.Arrangement) error {
 		if err != nil {
 			return err
 		}
+		agreed, err := w.terms.Duties(a.Source)
+		if err != nil {
+			return err
+		}
 		for _, m := range modules {
-			s, named, err := w.standing(ctx, tx, a, m)
+			s, named, err := w.standing(ctx, tx, a, m, agreed)
 			if err != nil {
 				return err
 			}
@@ -269,22 +239,33 @@ const (
 	decideLate = "decide_late"
 )
 
+// defective is the step of a deposit that lacks something agreed.
+const defective = "defects"
+
 // open lists the steps that have been reached and not been taken.
 func (w *Watch) open(s Standing) []escrow.DutyStep {
 	now := w.now()
 	var out []escrow.DutyStep
-	add := func(after int, step string, at time.Time) {
-		taken := slices.ContainsFunc(s.Steps, func(t escrow.DutyStep) bool { return t.After == after && t.Step == step })
+	add := func(after int, step string, at time.Time, again bool) {
+		taken := slices.ContainsFunc(s.Steps, func(t escrow.DutyStep) bool {
+			// A ladder that a look has ended is climbed anew, after the same deposit.
+			return t.After == after && t.Step == step && (!again || s.State.Current(t.EnteredAt))
+		})
 		if !at.IsZero() && !now.Before(at) && !taken {
 			out = append(out, escrow.DutyStep{Arrangement: s.Module.Arrangement, Module: s.Module.ID, After: after, Step: step, EnteredAt: at, TakenAt: now})
 		}
 	}
 	for _, step := range rules.Steps() {
-		add(s.State.Last, string(step), s.State.Entered[step])
+		add(s.State.Last, string(step), s.State.Entered[step], true)
 	}
 	if s.State.Undecided > 0 {
-		add(s.State.Waiting, decideSoon, s.State.HalfTime)
-		add(s.State.Waiting, decideLate, s.State.DecideBy)
+		add(s.State.Waiting, decideSoon, s.State.HalfTime, false)
+		add(s.State.Waiting, decideLate, s.State.DecideBy, false)
+	}
+	for _, d := range s.Found {
+		if d.Deposit > 0 { // of an organisation each difference is a finding of its own
+			add(d.Deposit, defective, d.FoundAt, false)
+		}
 	}
 	return out
 }
@@ -301,7 +282,11 @@ func (w *Watch) take(ctx context.Context, arrangement, module string) error {
 		if err != nil {
 			return nil, err
 		}
-		s, named, err := w.standing(ctx, tx, a, m)
+		agreed, err := w.terms.Duties(a.Source)
+		if err != nil {
+			return nil, err
+		}
+		s, named, err := w.standing(ctx, tx, a, m, agreed)
 		if err != nil || !named {
 			return nil, err
 		}
@@ -323,6 +308,9 @@ func (w *Watch) take(ctx context.Context, arrangement, module string) error {
 				continue
 			}
 			told := parties(step.Step)
+			if step.Step == defective && s.refused(step.After) {
+				told = parties("refused")
+			}
 			for _, party := range told {
 				if err := tx.PutNotice(ctx, noticeOf(s, step, party, language)); err != nil {
 					return nil, err
@@ -365,6 +353,8 @@ func (w *Watch) audiences(a escrow.Arrangement, m escrow.Module) (func(step stri
 			return in(escrow.Supplier, escrow.Agent)
 		case decideSoon, decideLate:
 			return in(escrow.Agent)
+		case defective:
+			return in(escrow.Supplier, escrow.Agent)
 		}
 		return in(escrow.Supplier, escrow.Agent, escrow.Beneficiary, escrow.Foundation)
 	}, nil
@@ -373,7 +363,7 @@ func (w *Watch) audiences(a escrow.Arrangement, m escrow.Module) (func(step stri
 // noticeOf writes a notice. Its id follows from what it is about, so that it
 // is made once.
 func noticeOf(s Standing, step escrow.DutyStep, party, language string) escrow.Notice {
-	id := evidence.Digest([]byte(strings.Join([]string{step.Arrangement, step.Module, fmt.Sprint(step.After), step.Step, party}, "\x00")))
+	id := evidence.Digest([]byte(strings.Join([]string{step.Arrangement, step.Module, fmt.Sprint(step.After), step.Step, party, text(step.EnteredAt)}, "\x00")))
 	n := escrow.Notice{Arrangement: step.Arrangement, ID: "n" + id[:16], Audience: party, Kind: "duty." + step.Step, Module: step.Module,
 		Subject: subject(s, step.Step, language), DueAt: s.State.Missed, MadeAt: step.TakenAt}
 	switch step.Step {
@@ -381,8 +371,33 @@ func noticeOf(s Standing, step escrow.DutyStep, party, language string) escrow.N
 		n.DueAt = s.State.DecideBy
 	case string(rules.Told):
 		n.DueAt = s.State.Entered[rules.Event]
+	case defective:
+		n.DueAt, n.Subject = time.Time{}, lacking(s, step.After, language)
 	}
 	return n
+}
+
+// refused reports whether a deposit does not count as made.
+func (s Standing) refused(number int) bool {
+	return slices.ContainsFunc(s.Decisions, func(d escrow.Decision) bool { return d.Deposit == number && d.Refused })
+}
+
+// lacking says what a deposit lacks, the first of it in words.
+func lacking(s Standing, number int, language string) string {
+	for _, d := range s.Found {
+		if d.Deposit != number {
+			continue
+		}
+		en, nl := "lacks what was agreed", "mist wat is afgesproken"
+		if s.refused(number) {
+			en, nl = "was refused, it lacks what was agreed", "is geweigerd, er ontbreekt wat is afgesproken"
+		}
+		if language == "nl" {
+			return fmt.Sprintf("Deposito %d van %s %s: %s", number, s.Module.ID, nl, d.Defects[0])
+		}
+		return fmt.Sprintf("Deposit %d of %s %s: %s", number, s.Module.ID, en, d.Defects[0])
+	}
+	return ""
 }
 
 func subject(s Standing, step, language string) string {

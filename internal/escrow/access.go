@@ -58,6 +58,7 @@ const (
 	ConfigureModule    Action = "module.configure"
 	SetCredential      Action = "credential.set"
 	MakeDeposit        Action = "deposit.make"
+	ReportUnchanged    Action = "deposit.unchanged"
 	RequestSync        Action = "deposit.sync"
 	ReadDeposits       Action = "deposit.read"
 	FetchObject        Action = "object.fetch"
@@ -100,7 +101,7 @@ const (
 
 // Actions lists every action in the order above. It returns a fresh slice.
 func Actions() []Action {
-	return []Action{ReadArrangement, RegisterAgreement, AddContact, DealEpoch, AcceptShare, FetchPackage, ConfigureModule, SetCredential, MakeDeposit, RequestSync, ReadDeposits, FetchObject, OpenCase, ReadCase, RecordNotice, RequestApprovals, Approve, FetchHandOver, CloseCase, IssueToken, RevokeToken, ReadLedger, ErasePayload, ExportArrangement, PlaceHold, LiftHold, RequestDestruction, ApproveDestruction, CancelDestruction, ReleaseSuspect, RecordVerification, StateRunning, DecideDeposit, AnnounceRelease, DraftAgreement, OfferAgreement, ReadVersions, SignPart, CommentPart, RecordAuthority, JoinBeneficiary, LeaveArrangement, ReadNotice, SetChannel, RecordDelivery, ReadInstallation, ManageInstallation}
+	return []Action{ReadArrangement, RegisterAgreement, AddContact, DealEpoch, AcceptShare, FetchPackage, ConfigureModule, SetCredential, MakeDeposit, ReportUnchanged, RequestSync, ReadDeposits, FetchObject, OpenCase, ReadCase, RecordNotice, RequestApprovals, Approve, FetchHandOver, CloseCase, IssueToken, RevokeToken, ReadLedger, ErasePayload, ExportArrangement, PlaceHold, LiftHold, RequestDestruction, ApproveDestruction, CancelDestruction, ReleaseSuspect, RecordVerification, StateRunning, DecideDeposit, AnnounceRelease, DraftAgreement, OfferAgreement, ReadVersions, SignPart, CommentPart, RecordAuthority, JoinBeneficiary, LeaveArrangement, ReadNotice, SetChannel, RecordDelivery, ReadInstallation, ManageInstallation}
 }
 
 // Allow decides whether actor may do action on the named arrangement. It is
@@ -166,7 +167,7 @@ func partyMay(role Role, action Action) bool {
 		return role == Supplier
 	case ConfigureModule, RequestSync:
 		return role == Supplier || role == Agent
-	case MakeDeposit:
+	case MakeDeposit, ReportUnchanged:
 		return role == Supplier || role == Beneficiary
 	case OpenCase:
 		return role == Beneficiary || role == Foundation || role == Agent || role == Curator || role == Regulator

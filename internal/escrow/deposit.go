@@ -50,6 +50,28 @@ type Submission struct {
 	Segments  []string // objects with the sealed sets of known object ids, for pulls
 }
 
+// Unchanged is the newest word of a module's depositor that its source holds
+// nothing that is not deposited.
+type Unchanged struct {
+	Arrangement string
+	Module      string
+	Deposit     int    // the newest one when it was given
+	Document    []byte // canonical JSON, see evidence.Unchanged
+	Signature   []byte // armored SSH signature over Document
+	Party       string
+	Person      string
+	At          time.Time // when the source was read, by the depositor's clock
+	ReceivedAt  time.Time
+}
+
+// LookedAt is until when the word holds: never longer than it is here.
+func (u Unchanged) LookedAt() time.Time {
+	if u.At.Before(u.ReceivedAt) {
+		return u.At
+	}
+	return u.ReceivedAt
+}
+
 // Object is one sealed object in the vault: ciphertext named by its SHA-256.
 type Object struct {
 	Name string // lower-case hex SHA-256 of the stored bytes
@@ -144,5 +166,6 @@ type DepositBase struct {
 	Epoch     Epoch       // active
 	Latest    Deposit     // zero when there is none
 	State     SourceState // zero when there is none
+	Mandatory []string    // what must be in it and can be looked for, see [Findable]
 	Full      bool        // it has to stand alone: its chain lost a deposit, or is to go soon
 }

@@ -46,6 +46,7 @@ func TestAllowMatrix(t *testing.T) {
 		escrow.ConfigureModule:    {escrow.Supplier, escrow.Agent, escrow.Administrator},
 		escrow.RequestSync:        {escrow.Supplier, escrow.Agent, escrow.Administrator},
 		escrow.MakeDeposit:        {escrow.Supplier, escrow.Beneficiary},
+		escrow.ReportUnchanged:    {escrow.Supplier, escrow.Beneficiary},
 		escrow.OpenCase:           {escrow.Beneficiary, escrow.Foundation, escrow.Agent, escrow.Curator, escrow.Regulator},
 		escrow.RecordNotice:       agent,
 		escrow.RequestApprovals:   agent,
@@ -109,7 +110,7 @@ func TestAllowMatrix(t *testing.T) {
 func TestAdministratorOpensNothing(t *testing.T) {
 	admin := escrow.Actor{Role: escrow.Administrator}
 	for _, action := range []escrow.Action{escrow.FetchPackage, escrow.Approve, escrow.FetchHandOver, escrow.FetchObject,
-		escrow.AcceptShare, escrow.DealEpoch, escrow.SetCredential, escrow.OpenCase, escrow.RequestApprovals, escrow.MakeDeposit,
+		escrow.AcceptShare, escrow.DealEpoch, escrow.SetCredential, escrow.OpenCase, escrow.RequestApprovals, escrow.MakeDeposit, escrow.ReportUnchanged,
 		escrow.SignPart, escrow.CommentPart} {
 		if err := escrow.Allow(admin, action, "a"); escrow.CodeOf(err) != escrow.Forbidden {
 			t.Errorf("administrator %s: %v", action, err)

@@ -66,6 +66,9 @@ func depositBase(ctx context.Context, db *store.DB, now time.Time, arrangement, 
 			return err
 		}
 		b.Agreement = a.Digest
+		if b.Mandatory, _, err = (terms{}).Content(a.Source, module); err != nil {
+			return err
+		}
 		if b.Module.Module, err = tx.Module(ctx, arrangement, module); err != nil {
 			return err
 		}

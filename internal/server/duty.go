@@ -43,8 +43,11 @@ func (w watch) Standing(ctx context.Context, arrangement string, pick func(modul
 				o.Refused = append(o.Refused, client.Refused{Deposit: d.Deposit, Defects: d.Defects})
 			}
 		}
+		for _, d := range s.Found {
+			o.Found = append(o.Found, client.Refused{Deposit: d.Deposit, Defects: d.Defects})
+		}
 		for _, t := range s.Steps {
-			if t.After == s.State.Last && s.State.Step != rules.OnTime || s.State.Undecided > 0 && t.After == s.State.Waiting {
+			if t.After == s.State.Last && s.State.Step != rules.OnTime && s.State.Current(t.EnteredAt) || s.State.Undecided > 0 && t.After == s.State.Waiting {
 				o.Taken = append(o.Taken, client.DutyStep{Step: t.Step, Since: t.EnteredAt.UTC(), TakenAt: t.TakenAt.UTC()})
 			}
 		}
@@ -76,14 +79,13 @@ func given(t time.Time) *time.Time {
 	return &t
 }
 
-// Duty implements duty.Terms.
-func (terms) Duty(source []byte, module string) (rules.Terms, bool, error) {
+// Duties implements duty.Terms.
+func (terms) Duties(source []byte) (func(module string) (rules.Terms, bool), error) {
 	parsed, problems := agreement.Parse("agreement", source)
 	if parsed == nil {
-		return rules.Terms{}, false, agreement.Refusal(problems)
+		return nil, agreement.Refusal(problems)
 	}
-	t, named := parsed.Duty(module)
-	return t, named, nil
+	return parsed.Duty, nil
 }
 
 // Language implements duty.Terms.

@@ -55,6 +55,11 @@ type dutyRoom struct {
 
 func newDutyRoom(t *testing.T) *dutyRoom {
 	t.Helper()
+	return newDutyRoomOf(t, dutyText, escrow.Module{ID: "code", Kind: escrow.Repository, Compartment: "materials", Source: escrow.Source{Mode: escrow.Push}})
+}
+
+func newDutyRoomOf(t *testing.T, text string, modules ...escrow.Module) *dutyRoom {
+	t.Helper()
 	r := &dutyRoom{now: time.Date(2027, 2, 1, 12, 0, 0, 0, time.UTC)}
 	key, _, err := note.GenerateKey(rand.Reader, "test.example/ledger")
 	if err != nil {
@@ -70,16 +75,21 @@ func newDutyRoom(t *testing.T) *dutyRoom {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = r.db.Close() })
-	if problem := expandable(dutyText); problem != nil {
+	if problem := expandable(text); problem != nil {
 		t.Fatal(problem)
 	}
 	_, err = r.db.Update(t.Context(), func(tx *store.Tx) ([]escrow.Act, error) {
-		a := escrow.Arrangement{ID: "orchard", Version: 1, Digest: strings.Repeat("a", 64), Canonical: []byte("{}"), Source: []byte(dutyText), CreatedAt: r.now}
+		a := escrow.Arrangement{ID: "orchard", Version: 1, Digest: strings.Repeat("a", 64), Canonical: []byte("{}"), Source: []byte(text), CreatedAt: r.now}
 		if err := tx.PutArrangement(t.Context(), a); err != nil {
 			return nil, err
 		}
-		m := escrow.Module{Arrangement: "orchard", ID: "code", Kind: escrow.Repository, Compartment: "materials", Source: escrow.Source{Mode: escrow.Push}}
-		return []escrow.Act{{Kind: "test", Actor: "test"}}, tx.PutModule(t.Context(), m)
+		for _, m := range modules {
+			m.Arrangement = "orchard"
+			if err := tx.PutModule(t.Context(), m); err != nil {
+				return nil, err
+			}
+		}
+		return []escrow.Act{{Kind: "test", Actor: "test"}}, nil
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -87,7 +87,7 @@ func (d *depositor) base(ctx context.Context) (escrow.DepositBase, error) {
 	if err != nil {
 		return escrow.DepositBase{}, err
 	}
-	base := escrow.DepositBase{Agreement: b.Agreement,
+	base := escrow.DepositBase{Agreement: b.Agreement, Mandatory: escrow.FindableOf(b.Mandatory),
 		Module: escrow.ModuleStatus{Module: escrow.Module{Arrangement: arrangementID, ID: d.module, Compartment: b.Module.Compartment}},
 		Epoch:  escrow.Epoch{Compartment: b.Module.Compartment, Number: b.Epoch.Number, Set: b.Epoch.Set, Manifest: []byte(b.Epoch.Manifest.Document)}}
 	if b.Latest == nil {

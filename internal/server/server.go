@@ -196,7 +196,7 @@ func (s *Server) buildHTTP() http.Handler {
 	o := s.options
 	s.registry = arrangement.New(database[arrangement.Tx]{s.db}, secrets{s.keys.Identity}, o.Now, s.config.LocalSources)
 	s.tokens = &tokens{db: s.db, now: o.Now, random: o.Random, roles: s.registry.Role}
-	v := vault.New(database[vault.Tx]{s.db}, s.blobs, o.Now, s.keys.SigningLine)
+	v := vault.New(database[vault.Tx]{s.db}, s.blobs, terms{}, o.Now, s.keys.SigningLine)
 	s.syncs.vault = v
 	s.keeper = retention.New(database[retention.Tx]{s.db}, terms{}, s.blobs, s.keys.Signer, o.Now, o.Random)
 	s.duty = duty.New(database[duty.Tx]{s.db}, s.db, terms{}, o.Now)

@@ -179,6 +179,8 @@ func agreementText(t testing.TB) []byte {
 	for _, id := range repositories() {
 		fmt.Fprintf(&more, "  - repository: {id: %s, url: \"https://git.example/%s.git\", compartment: materials}\n", id, id)
 	}
+	more.WriteString("  - repository: {id: m1, mode: push, url: \"https://git.example/m1.git\", compartment: materials, due: {every: 24h}, content: {mandatory: [grows, \"dir*/file1\", refs/tags/v1, build.sh, the build script]}}\n")
+	more.WriteString("  - repository: {id: m2, url: \"https://git.example/m2.git\", compartment: materials, due: {every: 24h}, accept: {level: 2, within: 24h}, content: {mandatory: [refs/heads/release-1, build.sh]}}\n")
 	more.WriteString("  - data: {id: backup, via: restic, compartment: materials}\n")
 	text := strings.Replace(string(source), after, more.String()+after, 1)
 	if text == string(source) {
@@ -426,9 +428,14 @@ func (in *installation) push(module string) {
 // pushed uploads a sealed object and returns it with a manifest for it.
 func (in *installation) pushed(cl *client.Client, plain string, edit func(*evidence.DepositManifest)) client.NewDeposit {
 	in.t.Helper()
+	return in.pushedTo("code", cl, plain, edit)
+}
+
+func (in *installation) pushedTo(module string, cl *client.Client, plain string, edit func(*evidence.DepositManifest)) client.NewDeposit {
+	in.t.Helper()
 	ctx := in.t.Context()
-	in.push("code")
-	base, err := cl.DepositBase(ctx, arrangementID, "code")
+	in.push(module)
+	base, err := cl.DepositBase(ctx, arrangementID, module)
 	if err != nil {
 		in.t.Fatal(err)
 	}
@@ -446,10 +453,10 @@ func (in *installation) pushed(cl *client.Client, plain string, edit func(*evide
 		in.t.Fatal(err)
 	}
 	name := evidence.Digest(sealed.Bytes())
-	if err := cl.PutObject(ctx, arrangementID, "code", name, bytes.NewReader(sealed.Bytes()), int64(sealed.Len())); err != nil {
+	if err := cl.PutObject(ctx, arrangementID, module, name, bytes.NewReader(sealed.Bytes()), int64(sealed.Len())); err != nil {
 		in.t.Fatal(err)
 	}
-	m := evidence.DepositManifest{Format: evidence.DepositFormat, Arrangement: arrangementID, Agreement: base.Agreement, Module: "code",
+	m := evidence.DepositManifest{Format: evidence.DepositFormat, Arrangement: arrangementID, Agreement: base.Agreement, Module: module,
 		Number: 1, Kind: "FULL", Chain: 1, Compartment: "materials", Epoch: base.Epoch.Number, Set: base.Epoch.Set, Completeness: "complete",
 		Objects: []evidence.ObjectEntry{{Name: name, Size: int64(sealed.Len()), Role: "git", Plain: int64(len(plain))}},
 		Checked: evidence.Check{By: "depositor", How: "test"}, Made: time.Now().UTC().Format(time.RFC3339), By: "supplier/supplier-1"}

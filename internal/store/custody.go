@@ -12,7 +12,7 @@ import (
 // custodyTables are the tables of what is kept, stopped from going, gone, and
 // owed.
 func custodyTables() []*table {
-	return append(dutyTables(),
+	return append(append(dutyTables(), unchangedTables()...),
 		newTable("legal_hold", "arrangement id", "",
 			"module from_deposit:i to_deposit:i ground party person placed_us:i until_us:i lifted_us:i lifted_by lift_reason"),
 		newTable("destruction", "arrangement id", "", "module document:x state party person signing_key signature:x requested_us:i expires_us:i "+

@@ -74,10 +74,13 @@ func (t *Tx) Releases(ctx context.Context, arrangement, module string) ([]escrow
 }
 
 // PutDutyStep records that a step was taken. It reports false if it was taken
-// before: what takes it has nothing more to do then.
+// before: what takes it has nothing more to do then. A step of a later ladder
+// after the same deposit is taken anew.
 func (t *Tx) PutDutyStep(ctx context.Context, s escrow.DutyStep) (fresh bool, err error) {
 	n, err := t.write(ctx, "duty_step", `INSERT INTO duty_step (arrangement, module, after_deposit, step, entered_us, taken_us)
-		VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING`, s.Arrangement, s.Module, s.After, s.Step, micros(s.EnteredAt), micros(s.TakenAt))
+		VALUES ($1, $2, $3, $4, $5, $6)
+		ON CONFLICT (arrangement, module, after_deposit, step) DO UPDATE SET entered_us = excluded.entered_us, taken_us = excluded.taken_us
+		WHERE duty_step.entered_us < excluded.entered_us`, s.Arrangement, s.Module, s.After, s.Step, micros(s.EnteredAt), micros(s.TakenAt))
 	return n == 1, err
 }
 

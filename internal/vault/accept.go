@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,6 +32,18 @@ type Tx interface {
 	DestroyedObject(ctx context.Context, names []string) (string, error)
 	Destroyed(ctx context.Context, arrangement, module string) ([]escrow.Destroyed, error)
 	PutMark(ctx context.Context, m escrow.Mark) error
+	Unchanged(ctx context.Context, arrangement, module string) (escrow.Unchanged, error)
+	PutUnchanged(ctx context.Context, u escrow.Unchanged) error
+	PutDefects(ctx context.Context, d escrow.FoundDefects) error
+	PutDecision(ctx context.Context, d escrow.Decision) error
+}
+
+// Terms answers from the text of an agreement.
+type Terms interface {
+	// Content returns what must be in every deposit of a module that can be
+	// looked for, see [escrow.Findable], and whether the check at intake
+	// decides: nobody looks at the deposit afterwards.
+	Content(source []byte, module string) (items []string, decides bool, err error)
 }
 
 // Objects tells whether sealed objects are there; every blob.Store does.
@@ -43,14 +56,15 @@ type Objects interface {
 type Vault struct {
 	db      escrow.Database[Tx]
 	objects Objects
+	terms   Terms
 	now     func() time.Time
 	server  string // the server's SSH public key, which signs pulled deposits
 }
 
 // New returns a vault over db and objects. serverKey is the SSH public key
 // that signs the manifests of pulled deposits.
-func New(db escrow.Database[Tx], objects Objects, now func() time.Time, serverKey string) *Vault {
-	return &Vault{db: db, objects: objects, now: now, server: serverKey}
+func New(db escrow.Database[Tx], objects Objects, terms Terms, now func() time.Time, serverKey string) *Vault {
+	return &Vault{db: db, objects: objects, terms: terms, now: now, server: serverKey}
 }
 
 // ServerName is how manifests name the server as their maker.
@@ -106,7 +120,8 @@ func (v *Vault) Accept(ctx context.Context, actor escrow.Actor, arrangement, mod
 		if err != nil {
 			return nil, err
 		}
-		return append(acts(actor, m, d), suspicious...), nil
+		lacking, err := v.lacking(ctx, tx, m, d)
+		return slices.Concat(acts(actor, m, d), suspicious, lacking), err
 	})
 	if err != nil {
 		return escrow.Deposit{}, err

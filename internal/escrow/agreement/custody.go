@@ -141,13 +141,12 @@ func (a *Agreement) endsOn() time.Time {
 }
 
 // Duty returns what was agreed about the deposits of a module, and whether the
-// text names it. A module that is fetched is due as often as it is fetched, and
+// text names it. The repositories of an organisation are due as its module
+// says, each by itself. A module that is fetched is due as often as it is fetched, and
 // data as often as it is expected, unless the text says otherwise.
 func (a *Agreement) Duty(module string) (duty.Terms, bool) {
 	m := a.ModuleOf(module)
-	if m == nil || m.Repository != nil && m.Repository.Organisation != "" {
-		// Of an organisation the list is looked after: a repository that is
-		// missing or gone is a finding, and one that is quiet is not late.
+	if m == nil {
 		return duty.Terms{}, false
 	}
 	base, _ := m.Base()
@@ -173,7 +172,23 @@ func (a *Agreement) Duty(module string) (duty.Terms, bool) {
 		t.Grace = duty.Until(a.after(orElse(d.Grace, "1d")))
 	}
 	t.Every = duty.Until(a.after(every))
+	if m.Repository != nil && m.Repository.Organisation != "" {
+		t.Mandatory, t.Optional = nil, nil // what it must hold is repositories, not what is in each
+		if a.isOrganisation(base, module) {
+			// That its list is read on time is the duty. Nobody judges a list,
+			// and a version that is announced is one of a repository.
+			t.Mandatory, t.Level, t.AfterRelease = a.Repositories(module).Named(), 0, nil
+		}
+	}
 	return t, true
+}
+
+// isOrganisation reports whether a module names the organisation itself, and
+// is not one of its repositories.
+func (a *Agreement) isOrganisation(base *ModuleBase, module string) bool {
+	found := false
+	a.each(base.ForEach, func(instance string) { found = found || instanceID(base.ID, instance) == module })
+	return found
 }
 
 // OwnerOf returns the party that an instance of a for_each belongs to: a

@@ -60,10 +60,13 @@ type Deposit struct {
 type Facts struct {
 	Since    time.Time // when the duty began
 	Deposits []Deposit // in the order of their numbers
-	// Looked is when the server last read the source whole, whether it held
-	// anything new or not: who changed nothing owes nothing. Zero for never,
-	// and where nobody but the depositor can look.
-	Looked   time.Time
+	// Looked is when the source was last read whole, whether it held anything
+	// new or not: who changed nothing owes nothing. The server reads what it
+	// fetches; of what is pushed the depositor says so, signed. Zero for never.
+	Looked time.Time
+	// ByLook says that a look is what is owed and makes no deposit: the list of
+	// an organisation's repositories is read, and each is deposited by itself.
+	ByLook   bool
 	Releases []time.Time // announced, in order
 	Gaps     []Gap       // in order, none overlapping another
 }
@@ -85,6 +88,11 @@ type State struct {
 	HalfTime  time.Time // when the agent is reminded
 	Late      bool
 }
+
+// Current reports whether a step that was entered at a time belongs to the
+// ladder that stands now, and not to one before it that a deposit or a look has
+// ended since.
+func (s State) Current(entered time.Time) bool { return !s.Due.IsZero() && !entered.Before(s.Due) }
 
 // At works out the state at now. Times at which the platform was off are added
 // to every deadline that runs across them, so its own outage makes nobody
@@ -193,7 +201,7 @@ func nextDue(t Terms, f Facts, last, current time.Time) (base, due time.Time) {
 // there, nor does one from the future, by a clock that stood wrong.
 func (f Facts) current(s State, now time.Time) time.Time {
 	n := len(f.Deposits)
-	if n == 0 || f.Deposits[n-1].Refused || f.Looked.After(now) {
+	if f.Looked.After(now) || !f.ByLook && (n == 0 || f.Deposits[n-1].Refused) {
 		return s.LastAt
 	}
 	return later(f.Looked, s.LastAt)

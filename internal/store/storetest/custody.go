@@ -285,6 +285,8 @@ func dutySteps() []step {
 			return err
 		}},
 		{"notice", func(ctx context.Context, tx *store.Tx) error { return tx.PutNotice(ctx, notice("n1", "leverancier")) }},
+		{"deposit_unchanged", func(ctx context.Context, tx *store.Tx) error { return tx.PutUnchanged(ctx, unchanged(1)) }},
+		{"deposit_defect", func(ctx context.Context, tx *store.Tx) error { return tx.PutDefects(ctx, foundDefects(1)) }},
 		{"platform_gap", func(ctx context.Context, tx *store.Tx) error { return tx.PutGap(ctx, gap()) }},
 	}
 }
@@ -324,10 +326,14 @@ func testDuty(t *testing.T, d *Database) {
 	}
 	take(dutyStep("reminder"), true)
 	again := dutyStep("reminder")
-	again.EnteredAt, again.TakenAt = at(430), at(440)
+	again.TakenAt = at(440)
 	take(again, false)
 	take(dutyStep("second"), true)
-	same(t, d, "steps", []escrow.DutyStep{dutyStep("reminder"), dutyStep("second")}, func(ctx context.Context, tx *store.Tx) ([]escrow.DutyStep, error) {
+	later := dutyStep("second") // of a ladder that was climbed anew
+	later.EnteredAt, later.TakenAt = at(430), at(440)
+	take(later, true)
+	take(dutyStep("second"), false)
+	same(t, d, "steps", []escrow.DutyStep{dutyStep("reminder"), later}, func(ctx context.Context, tx *store.Tx) ([]escrow.DutyStep, error) {
 		return tx.DutySteps(ctx, Acme, "code")
 	})
 	newer := notice("n2", "agent")

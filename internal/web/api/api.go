@@ -105,6 +105,7 @@ func Register(mux *http.ServeMux, s Services) *huma.OpenAPI {
 	a.accession()
 	a.keys()
 	a.deposits()
+	a.unchanged()
 	a.objects()
 	a.locations()
 	a.restic()
@@ -185,7 +186,7 @@ func (a *api) authorise(ctx huma.Context, next func(huma.Context)) {
 // allow is escrow.Allow with the token's own narrower scope on top.
 func allow(actor escrow.Actor, token escrow.Token, action escrow.Action, arrangement, module string) error {
 	if token.Module != "" {
-		if action != escrow.MakeDeposit && action != escrow.ReadDeposits {
+		if action != escrow.MakeDeposit && action != escrow.ReportUnchanged && action != escrow.ReadDeposits {
 			return escrow.Errorf(escrow.Forbidden, "this token may only make deposits of module %q", token.Module)
 		}
 		if module != token.Module {

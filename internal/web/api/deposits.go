@@ -20,6 +20,8 @@ type Deposits interface {
 	Deposit(ctx context.Context, arrangement, module string, number int) (escrow.Deposit, error)
 	Receipt(ctx context.Context, arrangement, module string, number int) ([]byte, error)
 	RequestSync(ctx context.Context, actor escrow.Actor, arrangement, module string) error
+	// Unchanged takes a depositor's word that nothing changed.
+	Unchanged(ctx context.Context, actor escrow.Actor, arrangement, module string, report client.Signed) (client.Unchanged, error)
 }
 
 // DepositPath is the path of everything about one deposit.
@@ -36,7 +38,7 @@ func (a *api) deposits() {
 			if err != nil {
 				return nil, err
 			}
-			out := client.DepositBase{Agreement: b.Agreement, Module: module(b.Module), Epoch: epoch(b.Epoch, nil), Full: b.Full}
+			out := client.DepositBase{Agreement: b.Agreement, Module: module(b.Module), Epoch: epoch(b.Epoch, nil), Mandatory: b.Mandatory, Full: b.Full}
 			if b.Latest.Number > 0 {
 				latest := deposit(b.Latest)
 				out.Latest = &latest
