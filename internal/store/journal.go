@@ -193,8 +193,16 @@ func (j *Journal) Adopt(ctx context.Context, o escrow.StoredObject, location str
 const oweTo = `INSERT INTO object_copy (name, location, state, since_us, attempts, next_us, reason)
 	SELECT o.name, l.id, 'due', CAST($1 AS BIGINT), 0, 0, '' ` + owed
 
+// owed is what active locations should have and nobody noted yet.
+//
+// A location of one arrangement has what was stored for it, and what it refers
+// to although it was stored for another one first: the same file of a restic
+// repository may be in both.
 const owed = `FROM stored_object AS o CROSS JOIN location AS l
-	WHERE o.going = FALSE AND l.state = 'active' AND (l.arrangement = '' OR l.arrangement = o.arrangement)
+	WHERE o.going = FALSE AND l.state = 'active' AND (l.arrangement = '' OR l.arrangement = o.arrangement
+			OR EXISTS (SELECT 1 FROM deposit_object AS d WHERE d.name = o.name AND d.arrangement = l.arrangement)
+			OR EXISTS (SELECT 1 FROM restic_file AS f WHERE f.object = o.name AND f.arrangement = l.arrangement)
+			OR EXISTS (SELECT 1 FROM source_state AS s WHERE s.arrangement = l.arrangement AND s.state = o.name))
 		AND NOT EXISTS (SELECT 1 FROM object_copy AS c WHERE c.name = o.name AND c.location = l.id)`
 
 // Owe notes for every known object the active locations that should have it.

@@ -36,6 +36,7 @@ func Run(t *testing.T, open func(testing.TB) *Database) {
 		{"verified and running", testVerifiedAndRunning},
 		{"duty", testDuty},
 		{"unchanged", testUnchanged},
+		{"shared objects", testShared},
 		{"deliveries", testDeliveries},
 		{"watch", testWatch},
 		{"accord", testAccord},
