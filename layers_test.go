@@ -66,6 +66,7 @@ func layers() map[string]rule {
 		"internal/sla":              {module: []string{"evidence", "internal/escrow"}, outside: []string{"github.com/DataDog/sketches-go"}, pure: true},
 		"internal/sla/report":       {module: []string{"internal/escrow", "internal/sla", "internal/document"}, pure: true},
 		"internal/seal":             {module: []string{"evidence", "internal/escrow"}, pure: true},
+		"internal/status":           {module: []string{"internal/escrow"}, pure: true},
 		"internal/document":         {module: []string{"internal/escrow"}, pure: true},
 		"internal/config":           {module: []string{"internal/escrow"}},
 		"internal/trace":            {module: none, outside: none},

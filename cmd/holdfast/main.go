@@ -40,6 +40,8 @@ type cli struct {
 	Running   runningCmd   `cmd:"" help:"Say which version you run, so that it stays."`
 	Duty      dutyCmd      `cmd:"" help:"Show whether deposits come as agreed; accept or refuse one."`
 	Notices   noticesCmd   `cmd:"" help:"What your party was told, over which channels, and where its people are told."`
+	Watch     watchCmd     `cmd:"" help:"Measure whether a service works: what is measured, how it stands, what was seen."`
+	Status    statusCmd    `cmd:"" help:"The public page that says how an application is, as static files."`
 	Destroy   destroyCmd   `cmd:"" help:"Destroy deposits, by two people and with a certificate."`
 	Withdraw  withdrawCmd  `cmd:"" help:"Ask that a wrong deposit be taken out, by two people."`
 
