@@ -205,7 +205,7 @@ func printDeparture(s *streams, arrangement string, d client.Departure) {
 
 // agreementLeftCmd tells who left and hands out the certificates.
 type agreementLeftCmd struct {
-	List        agreementLeftListCmd        `cmd:"" default:"1" help:"List who gave notice, who has left, and what is still held of them."`
+	List        agreementLeftListCmd        `cmd:"" default:"withargs" help:"List who gave notice, who has left, and what is still held of them."`
 	Certificate agreementLeftCertificateCmd `cmd:"" help:"Fetch, check and keep the certificate of a party that has left."`
 	Check       agreementLeftCheckCmd       `cmd:"" help:"Check a certificate of leaving offline."`
 }
@@ -267,7 +267,7 @@ func notCertified(arrangement string, l client.Leaving) error {
 	e := escrow.Errorf(escrow.Conflict, "%s is %s: there is no certificate yet", l.Party, l.State)
 	for _, h := range l.StillHeld {
 		if len(h.Holds) > 0 {
-			return escrow.Errorf(escrow.Conflict, "%s has left, and legal hold %s keeps deposits of %s", l.Party, strings.Join(h.Holds, ", "), h.Module).
+			return escrow.Errorf(escrow.Conflict, "%s has left, and legal hold %s keeps what is held of %s", l.Party, strings.Join(h.Holds, ", "), h.Module).
 				WithHint("only the party that placed the hold can lift it; then two people destroy what is left")
 		}
 		return e.WithHint("two people destroy what is left of it: %s", destroyCommand(arrangement, h))
@@ -319,7 +319,7 @@ func (c *agreementLeftListCmd) print(s *streams, list []client.Leaving) error {
 		}
 		for _, h := range l.StillHeld {
 			if len(h.Holds) > 0 {
-				fmt.Fprintf(s.out, "%s: deposits %s of %s are kept by legal hold %s\n", l.Party, ranges(h.Deposits), h.Module, strings.Join(h.Holds, ", "))
+				fmt.Fprintf(s.out, "%s: legal hold %s keeps what is held of %s (deposits %s)\n", l.Party, strings.Join(h.Holds, ", "), h.Module, orDash(ranges(h.Deposits)))
 				continue
 			}
 			fmt.Fprintf(s.out, "%s: two people destroy what is left of it:\n  %s\n", l.Party, destroyCommand(c.Arrangement, h))

@@ -31,6 +31,8 @@ type Accession interface {
 	Leavings(ctx context.Context, arrangement string) ([]escrow.Leaving, error)
 	LeavingsIn(ctx context.Context, state escrow.LeavingState) ([]escrow.Leaving, error)
 	PutLeaving(ctx context.Context, l escrow.Leaving) error
+	// ForgetUnfinished removes what is kept of a module beside its deposits.
+	ForgetUnfinished(ctx context.Context, arrangement, module string) error
 }
 
 const (

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -34,14 +33,14 @@ func (r *Registry) StillHeld(ctx context.Context, l escrow.Leaving) ([]Remaining
 			if err != nil {
 				return err
 			}
-			if len(rest) == 0 {
-				continue
-			}
 			x := Remaining{Module: module, Deposits: rest}
 			for _, h := range holds {
-				if h.Active(r.now()) && slices.ContainsFunc(rest, func(n int) bool { return h.Covers(module, n) }) {
+				if h.Active(r.now()) && (h.Module == "" || h.Module == module) {
 					x.Holds = append(x.Holds, h.ID)
 				}
+			}
+			if len(rest) == 0 && len(x.Holds) == 0 {
+				continue
 			}
 			out = append(out, x)
 		}
@@ -143,6 +142,11 @@ func (r *Registry) certifyLeft(ctx context.Context, l escrow.Leaving, signer ssh
 		if err != nil || old.State == escrow.LeavingCertified {
 			return nil, err // another process was first
 		}
+		for _, module := range old.Modules {
+			if err := tx.ForgetUnfinished(ctx, old.Arrangement, module); err != nil {
+				return nil, err
+			}
+		}
 		old.State, old.Certificate, old.CertificateSig, old.CertifiedAt = escrow.LeavingCertified, document, signature, now
 		if err := tx.PutLeaving(ctx, old); err != nil {
 			return nil, err
@@ -157,6 +161,10 @@ func (r *Registry) certifyLeft(ctx context.Context, l escrow.Leaving, signer ssh
 func leavingCertificate(ctx context.Context, tx Tx, l escrow.Leaving, now time.Time) (*evidence.LeavingCertificate, error) {
 	c := &evidence.LeavingCertificate{Notice: string(l.Document), Key: l.Key, Signature: string(l.Signature), ReceivedAt: evidence.At(l.NoticedAt), Agreement: l.Agreement, Version: l.Version,
 		EndedAt: evidence.At(l.EndedAt), DoneAt: evidence.At(now)}
+	// A hold keeps everything of a module, also what no deposit is made of.
+	if holds, err := holding(ctx, tx, l.Arrangement, l.Modules, now); err != nil || len(holds) > 0 {
+		return nil, err
+	}
 	for _, module := range l.Modules {
 		certificates, rest, err := destroyed(ctx, tx, l.Arrangement, module)
 		if err != nil || len(rest) > 0 {

@@ -7,11 +7,13 @@ import (
 	"time"
 
 	"holdfast/client"
+	"holdfast/evidence"
 	"holdfast/internal/arrangement"
 	"holdfast/internal/escrow"
 	"holdfast/internal/escrow/agreement"
 	"holdfast/internal/escrow/agreement/accession"
 	"holdfast/internal/escrow/agreement/quantity"
+	"holdfast/internal/store"
 )
 
 // accessions shows the registry to the API as beneficiaries join and leave by
@@ -151,4 +153,35 @@ func (s *Server) leaveDue() func(ctx context.Context) {
 		}
 		round++
 	}
+}
+
+// leavingsHold reads every certificate of leaving again: it must be signed by
+// this server, answer the notice that is on record, and name the destructions
+// by which the deposits went.
+func leavingsHold(ctx context.Context, db *store.DB, serverKey string) error {
+	return db.View(ctx, func(tx *store.Tx) error {
+		list, err := tx.LeavingsIn(ctx, escrow.LeavingCertified)
+		if err != nil {
+			return err
+		}
+		for _, l := range list {
+			c, err := evidence.VerifyLeavingCertificate(serverKey, l.Certificate, l.CertificateSig)
+			if err != nil {
+				return escrow.Errorf(escrow.Damaged, "leaving of %s from %s: %w", l.Party, l.Arrangement, err)
+			}
+			if c.Notice != string(l.Document) || c.Agreement != l.Agreement {
+				return escrow.Errorf(escrow.Damaged, "the certificate of leaving of %s from %s answers another notice", l.Party, l.Arrangement)
+			}
+			for _, m := range c.Modules {
+				gone, err := tx.Destroyed(ctx, l.Arrangement, m.Module)
+				if err != nil {
+					return err
+				}
+				if len(gone) != m.Deposits {
+					return escrow.Errorf(escrow.Damaged, "%d deposits of %s/%s are destroyed, the certificate of leaving says %d", len(gone), l.Arrangement, m.Module, m.Deposits)
+				}
+			}
+		}
+		return nil
+	})
 }

@@ -65,6 +65,9 @@ func Verify(ctx context.Context, c config.Config, o Options, pins []evidence.Pin
 	if err != nil {
 		return nil, err
 	}
+	if err := leavingsHold(ctx, db, k.SigningLine); err != nil {
+		return nil, err
+	}
 	if err := certificatesHold(ctx, db, k.SigningLine); err != nil {
 		return nil, err
 	}

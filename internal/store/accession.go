@@ -84,3 +84,29 @@ func (t *Tx) Leavings(ctx context.Context, arrangement string) ([]escrow.Leaving
 func (t *Tx) LeavingsIn(ctx context.Context, state escrow.LeavingState) ([]escrow.Leaving, error) {
 	return many(ctx, t, scanLeaving, `SELECT `+leavingColumns+` FROM leaving WHERE state = $1 ORDER BY ends_us, arrangement, party`, string(state))
 }
+
+// ForgetUnfinished removes what is kept of a module beside its deposits: the
+// state of its source, and what was uploaded to its repository and never became
+// part of a deposit, with the locks there. The objects that nothing refers to
+// any more are collected like others.
+func (t *Tx) ForgetUnfinished(ctx context.Context, arrangement, module string) error {
+	if _, err := t.remove(ctx, "source_state", `DELETE FROM source_state WHERE arrangement = $1 AND module = $2`, arrangement, module); err != nil {
+		return err
+	}
+	if _, err := t.unrecorded(ctx, `DELETE FROM restic_lock WHERE arrangement = $1 AND module = $2`, arrangement, module); err != nil {
+		return err
+	}
+	sizes, err := many(ctx, t, func(s scanner) (size int64, err error) { return size, s.Scan(&size) },
+		`DELETE FROM restic_file WHERE arrangement = $1 AND module = $2
+			AND NOT EXISTS (SELECT 1 FROM deposit_object AS o WHERE o.arrangement = $1 AND o.module = $2 AND o.name = restic_file.object)
+			RETURNING size`, arrangement, module)
+	if err != nil || len(sizes) == 0 {
+		return err
+	}
+	var total int64
+	for _, size := range sizes {
+		total += size
+	}
+	_, err = t.growRestic(ctx, arrangement, module, -int64(len(sizes)), -total)
+	return err
+}

@@ -72,3 +72,50 @@ func testAccession(t *testing.T, d *Database) {
 		return tx.Leavings(ctx, "elsewhere")
 	})
 }
+
+// What is kept of a module beside its deposits goes; its deposits, and what is
+// kept of others, stay.
+func testForgetUnfinished(t *testing.T, d *Database) {
+	d.Fill(t)
+	for _, module := range []string{"code", "db"} {
+		err := d.arrives(t, func(ctx context.Context, tx *store.Tx) error {
+			f := resticFile(escrow.ResticData, "unfinished in "+module, 50)
+			f.Module = module
+			_, err := tx.PutResticFile(ctx, f, 0)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	state := func(ctx context.Context, tx *store.Tx) (escrow.SourceState, error) {
+		return tx.SourceState(ctx, Acme, "code")
+	}
+	same(t, d, "before", sourceState(1), state)
+	for range 2 { // again changes nothing
+		d.Update(t, "agreement.leave_certified", func(ctx context.Context, tx *store.Tx) error {
+			if err := tx.PutSetting(ctx, "touched", "yes"); err != nil {
+				return err
+			}
+			return tx.ForgetUnfinished(ctx, Acme, "code")
+		})
+	}
+	absent(t, d, "after", state)
+	d.Read(t, func(ctx context.Context, tx *store.Tx) error {
+		for module, want := range map[string]int64{"code": 0, "db": 1} {
+			used, err := tx.ResticUsage(ctx, Acme, module)
+			if err != nil {
+				return err
+			}
+			if used.Files != want {
+				t.Errorf("%s: %d files, want %d", module, used.Files, want)
+			}
+		}
+		list, err := tx.DepositHeads(ctx, Acme, "code")
+		if len(list) == 0 {
+			t.Error("the deposits are gone")
+		}
+		return err
+	})
+	d.mustVerify(t)
+}

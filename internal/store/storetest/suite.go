@@ -41,6 +41,7 @@ func Run(t *testing.T, open func(testing.TB) *Database) {
 		{"watch", testWatch},
 		{"accord", testAccord},
 		{"accession", testAccession},
+		{"forget unfinished", testForgetUnfinished},
 		{"acting", testActing},
 		{"text order", testTextOrder},
 		{"bad text", testBadText},
