@@ -134,7 +134,7 @@ func TestUploadInParts(t *testing.T) {
 	}
 	req.Header.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", got.Offset, whole-1, whole))
 	status, state = u.do(req)
-	check("more than the range", status, http.StatusUnprocessableEntity, state, 0, false)
+	check("more than the range", status, http.StatusBadRequest, state, 0, false)
 	status, state = u.put(int(got.Offset), whole, u.part(int(got.Offset), whole))
 	check("the rest", status, http.StatusCreated, state, whole, true)
 	status, state = u.put(half, whole, u.part(half, whole))
@@ -144,7 +144,7 @@ func TestUploadInParts(t *testing.T) {
 	u = newUpload(in, 2)
 	u.put(0, half, u.part(0, half))
 	status, state = u.put(half, whole, u.part(0, half))
-	check("wrong bytes", status, http.StatusUnprocessableEntity, state, 0, false)
+	check("wrong bytes", status, http.StatusBadRequest, state, 0, false)
 	if got := u.stands(); got.Offset != 0 || got.Done {
 		t.Errorf("wrong bytes were kept: %+v", got)
 	}

@@ -137,7 +137,11 @@ func checkObject(ctx context.Context, blobs blob.Store, name string, size int64)
 	if size >= 0 && b.Size() != size {
 		return escrow.Errorf(escrow.Damaged, "object %s has %d bytes, recorded are %d", name, b.Size(), size)
 	}
-	return blob.Check(ctx, b, name)
+	err = blob.Check(ctx, b, name)
+	if e, ok := errors.AsType[*escrow.Error](err); ok && e.Err != nil && strings.Contains(e.Err.Error(), name) {
+		return escrow.Errorf(e.Code, "%w", e.Err) // it says which object it is and where, so that is said once
+	}
+	return err
 }
 
 // namedDeposits says which deposits a bad object hits.

@@ -111,7 +111,7 @@ func (a *api) objects() {
 			}
 			up, err := a.Objects.Put(ctx, actor, in.Arrangement, in.Module, in.Name, part, in.reader)
 			if err != nil {
-				return nil, err
+				return nil, wrongBody{err}
 			}
 			status := http.StatusCreated
 			if !up.Done {
@@ -122,6 +122,9 @@ func (a *api) objects() {
 	route(a, op{method: http.MethodGet, path: "/arrangements/{arrangement}/modules/{module}/objects/{name}/upload", id: "get-upload",
 		summary: "How much of an object has arrived: where an upload goes on", action: escrow.MakeDeposit},
 		func(ctx context.Context, actor escrow.Actor, in *namePath) (*reply[Uploaded], error) {
+			if err := a.seesModule(ctx, actor, in.ModulePath); err != nil {
+				return nil, err
+			}
 			up, err := a.Objects.Upload(ctx, actor, in.Arrangement, in.Module, in.Name)
 			if err != nil {
 				return nil, err
@@ -131,6 +134,9 @@ func (a *api) objects() {
 	route(a, op{method: http.MethodGet, path: "/arrangements/{arrangement}/modules/{module}/objects/{name}/size", id: "stat-object",
 		summary: "Whether an object is here already, and how long it is", action: escrow.MakeDeposit},
 		func(ctx context.Context, actor escrow.Actor, in *namePath) (*reply[stored], error) {
+			if err := a.seesModule(ctx, actor, in.ModulePath); err != nil {
+				return nil, err
+			}
 			size, err := a.Objects.Stat(ctx, actor, in.Arrangement, in.Module, in.Name)
 			if err != nil {
 				return nil, err
@@ -140,6 +146,9 @@ func (a *api) objects() {
 	route(a, op{method: http.MethodGet, path: "/arrangements/{arrangement}/modules/{module}/state", id: "get-state",
 		summary: "The depositor's own sealed sync state", action: escrow.MakeDeposit},
 		func(ctx context.Context, actor escrow.Actor, in *ModulePath) (*huma.StreamResponse, error) {
+			if err := a.seesModule(ctx, actor, *in); err != nil {
+				return nil, err
+			}
 			c, err := a.Objects.State(ctx, actor, in.Arrangement, in.Module)
 			if err != nil {
 				return nil, err

@@ -60,6 +60,9 @@ func (a *api) problem(ctx context.Context, err error) *Problem {
 	id := trace.Request(ctx)
 	code := escrow.CodeOf(err)
 	p := &Problem{Status: Status(code), Code: string(code), RequestID: id}
+	if _, ok := errors.AsType[wrongBody](err); ok && code == escrow.Invalid {
+		p.Status = http.StatusBadRequest
+	}
 	p.Title = http.StatusText(p.Status)
 	e, known := errors.AsType[*escrow.Error](err)
 	if !known || code == escrow.Internal {
@@ -74,6 +77,13 @@ func (a *api) problem(ctx context.Context, err error) *Problem {
 	}
 	return p
 }
+
+// wrongBody is a refusal of an uploaded object. Where it breaks a rule it is
+// answered with 400: the bytes are not what the request says they are, as when
+// they have another hash, and nothing of what was meant is at fault.
+type wrongBody struct{ error }
+
+func (w wrongBody) Unwrap() error { return w.error }
 
 // problemOf turns what the API library itself refuses, such as a body that
 // does not fit its schema, into the same document as every other refusal. The
