@@ -113,12 +113,12 @@ func Register(mux *http.ServeMux, s Services) *huma.OpenAPI {
 	a.cases()
 	a.retention()
 	a.duty()
+	a.notices()
 	a.tokens()
 	a.ledger()
 	return a.huma.OpenAPI()
 }
 
-	a.notices()
 // op describes one operation.
 type op struct {
 	method, path, id, summary string
