@@ -194,7 +194,7 @@ func facts(list []Standing, module string, holds []escrow.Hold, now time.Time) [
 			Suspect: s.Mark != nil && !s.Mark.Released(), Destroyed: s.Destroyed != nil, Running: s.Running}
 		for _, h := range holds {
 			if h.Active(now) && h.Covers(module, s.Number) {
-				out[i].Holds = append(out[i].Holds, h.ID)
+				out[i].Holds = append(out[i].Holds, h.ID+": "+h.Ground)
 			}
 		}
 	}

@@ -54,30 +54,27 @@ func newSigner(t *testing.T) ssh.Signer {
 
 func newCustodyRoom(t *testing.T) *custodyRoom {
 	t.Helper()
-	r := &custodyRoom{dutyRoom: newDutyRoom(t), bin: &bin{}, signers: map[string]ssh.Signer{}, server: newSigner(t)}
-	_, err := r.db.Update(t.Context(), func(tx *store.Tx) ([]escrow.Act, error) {
-		for _, party := range []string{"supplier", "agent", "acme"} {
-			r.signers[party] = newSigner(t)
-			c := escrow.Contact{Arrangement: "orchard", Party: party, Person: party + "-p", Recipient: "age1", SigningKey: evidence.FormatPublicKey(r.signers[party].PublicKey()),
-				Document: []byte("card"), AddedAt: r.now}
-			if err := tx.PutContact(t.Context(), c); err != nil {
-				return nil, err
-			}
-		}
-		before := ""
-		for n := 1; n <= 2; n++ {
-			d := escrow.Deposit{Arrangement: "orchard", Module: "code", Number: n, Kind: escrow.FullDeposit, Predecessor: before, Digest: evidence.Digest([]byte{byte(n)}),
-				Manifest: []byte("m"), Signature: []byte("s"), Compartment: "materials", Epoch: 1, Completeness: escrow.Complete, AcceptedAt: r.now,
-				Objects: []escrow.Object{{Name: evidence.Digest([]byte{byte(n), 1}), Size: 10}, {Name: evidence.Digest([]byte("shared")), Size: 5}}}
-			if err := tx.PutDeposit(t.Context(), d); err != nil {
-				return nil, err
-			}
-			before = d.Digest
-		}
-		return []escrow.Act{{Kind: "test", Actor: "test"}}, nil
-	})
-	if err != nil {
-		t.Fatal(err)
+	r := newCustodyRoomOf(t, dutyText, escrow.Module{ID: "code", Kind: escrow.Repository, Compartment: "materials", Source: escrow.Source{Mode: escrow.Push}})
+	before := ""
+	for n := 1; n <= 2; n++ {
+		d := escrow.Deposit{Arrangement: "orchard", Module: "code", Number: n, Kind: escrow.FullDeposit, Predecessor: before, Digest: evidence.Digest([]byte{byte(n)}),
+			Manifest: []byte("m"), Signature: []byte("s"), Compartment: "materials", Epoch: 1, Completeness: escrow.Complete, AcceptedAt: r.now,
+			Objects: []escrow.Object{{Name: evidence.Digest([]byte{byte(n), 1}), Size: 10}, {Name: evidence.Digest([]byte("shared")), Size: 5}}}
+		r.write(t, func(ctx context.Context, tx *store.Tx) error { return tx.PutDeposit(ctx, d) })
+		before = d.Digest
+	}
+	return r
+}
+
+// newCustodyRoomOf is a room with other modules and no deposits.
+func newCustodyRoomOf(t *testing.T, text string, modules ...escrow.Module) *custodyRoom {
+	t.Helper()
+	r := &custodyRoom{dutyRoom: newDutyRoomOf(t, text, modules...), bin: &bin{}, signers: map[string]ssh.Signer{}, server: newSigner(t)}
+	for _, party := range []string{"supplier", "agent", "acme"} {
+		r.signers[party] = newSigner(t)
+		c := escrow.Contact{Arrangement: "orchard", Party: party, Person: party + "-p", Recipient: "age1", SigningKey: evidence.FormatPublicKey(r.signers[party].PublicKey()),
+			Document: []byte("card"), AddedAt: r.now}
+		r.write(t, func(ctx context.Context, tx *store.Tx) error { return tx.PutContact(ctx, c) })
 	}
 	r.keeper = retention.New(database[retention.Tx]{r.db}, terms{}, r.bin, r.server, func() time.Time { return r.now }, rand.Reader)
 	return r

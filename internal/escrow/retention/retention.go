@@ -44,7 +44,7 @@ type Deposit struct {
 	Suspect   bool      // marked and not released
 	Destroyed bool
 	Running   []string // beneficiaries that run it
-	Holds     []string // ids of active legal holds that cover it
+	Holds     []string // active legal holds that cover it, in words
 }
 
 // Why names a reason.
