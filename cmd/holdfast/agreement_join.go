@@ -127,8 +127,17 @@ func (c *agreementJoinCmd) print(s *streams, j client.Joining) {
 	}
 	p("\nWhat comes next\n")
 	for i, step := range c.steps(j) {
-		p("  %d. %s\n", i+1, step)
+		p("  %d. %s\n", i+1, step.what)
+		for _, command := range step.commands {
+			p("       %s\n", command)
+		}
 	}
+}
+
+// step is something that has to be done, with the commands for it.
+type step struct {
+	what     string
+	commands []string
 }
 
 // inForm says how a part is signed where that is not as usual.
@@ -147,34 +156,36 @@ func inForm(p client.JoinedPart) string {
 }
 
 // steps says what has to be done until deposits come.
-func (c *agreementJoinCmd) steps(j client.Joining) []string {
-	a := " -a " + c.Arrangement
-	steps := []string{fmt.Sprintf("%s makes keys (holdfast key new --party %s --person PERSON) and gets a token: holdfast token issue%s --party %s --person PERSON --out FILE", j.Party, j.Party, a, j.Party)}
-	cards := "its cards are pinned: holdfast contact add" + a + " FILE.contact"
+func (c *agreementJoinCmd) steps(j client.Joining) []step {
+	on := " -a " + c.Arrangement
+	var steps []step
+	say := func(what string, commands ...string) { steps = append(steps, step{what, commands}) }
+	say(j.Party+" makes keys, is given a token, and its card is pinned", "holdfast key new --party "+j.Party+" --person PERSON",
+		"holdfast token issue"+on+" --party "+j.Party+" --person PERSON --out FILE", "holdfast contact add"+on+" PERSON.contact")
 	if others := slices.DeleteFunc(slices.Clone(j.NoCard), func(id string) bool { return id == j.Party }); len(others) > 0 {
-		cards += "; cards are missing of " + strings.Join(others, ", ") + " too"
+		say("cards are missing here of " + strings.Join(others, ", ") + ", who sign as well")
 	}
-	steps = append(steps, cards)
-	if slices.ContainsFunc(j.Parts, func(p client.JoinedPart) bool { return onPaper(p) }) {
-		steps = append(steps, "what is signed on paper is rendered (holdfast agreement render), signed, brought with 'holdfast agreement sign PART --copy FILE', and attested by two people of two parties")
+	if slices.ContainsFunc(j.Parts, onPaper) {
+		say("what is signed on paper is signed, brought, and attested by two people of two parties", "holdfast agreement sign"+on+" PART --copy FILE --key PERSON.key",
+			"holdfast agreement attest"+on+" PART PARTY --key PERSON.key")
 	}
-	steps = append(steps, "everybody signs: holdfast agreement sign"+a+" --key FILE.key; 'holdfast agreement signatures' tells what is missing. The last signature brings it into force")
+	say("everybody signs; with the last signature it is in force", "holdfast agreement sign"+on+" --key PERSON.key", "holdfast agreement signatures"+on)
 	for _, k := range j.Compartments {
-		if k.Holder != "" {
-			steps = append(steps, fmt.Sprintf("the supplier seals %s to %s alone: holdfast ceremony deal --agreement FILE --compartment %s --contacts DIR --sign FILE.sign --out DIR, then holdfast ceremony publish%s DIR", k.ID, k.Holder, k.ID, a))
-		} else {
-			steps = append(steps, fmt.Sprintf("the supplier deals the key of %s, and %d of %s accept their shares: holdfast ceremony deal --compartment %s", k.ID, k.Of, strings.Join(k.From, ", "), k.ID))
+		what := fmt.Sprintf("the supplier seals %s to %s alone", k.ID, k.Holder)
+		if k.Holder == "" {
+			what = fmt.Sprintf("the supplier deals the key of %s, and %d of %s accept their shares", k.ID, k.Of, strings.Join(k.From, ", "))
 		}
+		say(what, "holdfast ceremony deal --agreement FILE --compartment "+k.ID+" --contacts DIR --sign PERSON.sign --out DEALT", "holdfast ceremony publish"+on+" DEALT")
 	}
 	for _, id := range j.Others {
-		steps = append(steps, fmt.Sprintf("%s opens for %s too: the supplier deals its next epoch, which pins the keys of %s", id, j.Party, j.Party))
+		say(fmt.Sprintf("%s opens for %s too: the supplier deals its next epoch, which pins the keys of %s", id, j.Party, j.Party))
 	}
 	if len(j.Modules) > 0 {
 		var ids []string
 		for _, m := range j.Modules {
 			ids = append(ids, m.ID+" ("+m.Mode+")")
 		}
-		steps = append(steps, "the first deposits come: "+strings.Join(ids, ", "))
+		say("the first deposits come: " + strings.Join(ids, ", "))
 	}
 	return steps
 }
