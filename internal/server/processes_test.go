@@ -63,6 +63,10 @@ func TestProcesses(t *testing.T) {
 			rounds = max(n/4, rounds)
 		}
 	}
+	patience := 90 * time.Second
+	if os.Getenv("HOLDFAST_RESCUE") == "1" {
+		patience = 2 * time.Minute // what is promised
+	}
 	var slowest time.Duration
 	for n := range rounds {
 		latest := web.module("r1").Latest
@@ -88,7 +92,7 @@ func TestProcesses(t *testing.T) {
 			if settled(web, killed) && web.module("r1").Latest > latest {
 				break
 			}
-			if time.Since(killed) > 90*time.Second {
+			if time.Since(killed) > patience {
 				web.complaints()
 				t.Fatalf("kill %d: the sync was not made", n)
 			}
@@ -100,8 +104,8 @@ func TestProcesses(t *testing.T) {
 			dead.begin()
 		}
 	}
-	t.Logf("%d kills; with a lease of %s the slowest sync was made %s after its worker was killed; %d deposits acknowledged, 0 lost",
-		rounds, childLease, slowest.Round(100*time.Millisecond), len(p.held["r1"]))
+	t.Logf("%d kills; with a lease of %s (0s: that of servers, a minute) the slowest sync was made %s after its worker was killed; %d deposits acknowledged, 0 lost",
+		rounds, lease(), slowest.Round(100*time.Millisecond), len(p.held["r1"]))
 
 	list, _ := web.deposits("r1")
 	web.restored("r1", len(list), look(t, repo))
