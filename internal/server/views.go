@@ -20,6 +20,7 @@ func (v views) View(ctx context.Context, actor escrow.Actor, arrangement string)
 	var source []byte
 	var modules []escrow.Module
 	var cases []escrow.Case
+	var left []escrow.Leaving
 	err := v.db.View(ctx, func(tx *store.Tx) error {
 		a, err := tx.Arrangement(ctx, arrangement)
 		if err != nil {
@@ -27,6 +28,9 @@ func (v views) View(ctx context.Context, actor escrow.Actor, arrangement string)
 		}
 		source = a.Source
 		if modules, err = tx.Modules(ctx, arrangement); err != nil {
+			return err
+		}
+		if left, err = tx.Leavings(ctx, arrangement); err != nil {
 			return err
 		}
 		cases, err = tx.Cases(ctx, arrangement)
@@ -56,11 +60,21 @@ func (v views) View(ctx context.Context, actor escrow.Actor, arrangement string)
 			out.Others[p.ID] = true
 		}
 	}
+	for _, l := range left { // the text does not name it any more, and it is still another
+		if l.Left() && l.Party != actor.Party {
+			out.Others[l.Party] = true
+		}
+	}
 	if len(out.Others) == 0 {
 		return all, nil
 	}
 	for _, m := range modules {
 		out.Modules[m.ID] = ownerOf(parsed, m.Instance)
+	}
+	for _, l := range left {
+		for _, id := range l.Modules {
+			out.Modules[id] = l.Party
+		}
 	}
 	for _, c := range e.Compartments {
 		out.Compartments[c.ID] = ownerOf(parsed, c.Instance)
