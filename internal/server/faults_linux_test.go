@@ -446,8 +446,9 @@ func (c *campaign) heal(batch int) {
 }
 
 // made picks the copies that the server counts on. One that a killed process
-// was about to make is to be made again, ten minutes later; until then nobody
-// counts on what lies there, and spoiling it spoils nothing.
+// was about to make is to be made again, ten minutes later, and one of an object
+// that nothing refers to is removed; nobody counts on what lies there, and
+// spoiling it spoils nothing.
 func (c *campaign) made(list []spoiled) (out []spoiled) {
 	db := c.main.raw(c.t)
 	defer db.Close()
@@ -466,7 +467,8 @@ func (c *campaign) made(list []spoiled) (out []spoiled) {
 // counts reports whether the server takes a copy for made.
 func (c *campaign) counts(db *sql.DB, object string, at *place) bool {
 	var n int
-	if err := db.QueryRowContext(c.t.Context(), `SELECT COUNT(*) FROM object_copy WHERE name = $1 AND location = $2 AND state <> 'due'`, object, at.id).Scan(&n); err != nil {
+	if err := db.QueryRowContext(c.t.Context(), `SELECT COUNT(*) FROM object_copy AS c JOIN stored_object AS o ON o.name = c.name
+		WHERE c.name = $1 AND c.location = $2 AND c.state <> 'due' AND o.going = FALSE`, object, at.id).Scan(&n); err != nil {
 		c.t.Fatal(err)
 	}
 	return n > 0

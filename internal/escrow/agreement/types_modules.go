@@ -46,7 +46,7 @@ type Retention struct {
 
 // Content is what a deposit must and may hold.
 type Content struct {
-	Mandatory []string `key:"mandatory,required,list" doc:"What must be in every deposit."`
+	Mandatory []string `key:"mandatory,required,list" doc:"What must be in every deposit. A name without a space is looked for when it comes: a path, a ref as refs/..., a tag of an image, a repository of an organisation; * stands for any text. Anything else is for people to judge."`
 	Optional  []string `key:"optional,list" doc:"What may be in it."`
 }
 
