@@ -14,7 +14,11 @@ import (
 
 // statusCmd is about the public page that says how an application is.
 type statusCmd struct {
-	Export statusExportCmd `cmd:"" help:"Write a status page as static files, for another host."`
+	Publish  statusPublishCmd  `cmd:"" help:"Make the page public below /status/, or change who answers for it (agent, foundation)."`
+	Withdraw statusWithdrawCmd `cmd:"" help:"Take the page from the public; what was said is kept."`
+	Incident statusIncidentCmd `cmd:"" help:"Tell of an incident."`
+	Update   statusUpdateCmd   `cmd:"" help:"Say more about an incident, or that it is over."`
+	Export   statusExportCmd   `cmd:"" help:"Write a status page as static files, for another host."`
 }
 
 // statusExportCmd needs no server: the data of a page is enough, and where it
