@@ -251,7 +251,7 @@ func (r *Registry) GiveNotice(ctx context.Context, actor escrow.Actor, arrangeme
 		if err := tx.PutLeaving(ctx, out); err != nil {
 			return nil, err
 		}
-		return []escrow.Act{leaveAct("agreement.leave_noticed", actor.String(), now, out, d.Parts, map[string]any{"ends": evidence.FormatTime(out.EndsAt), "authority": out.Authority})}, nil
+		return []escrow.Act{leaveAct("agreement.leave_noticed", actor.String(), now, out, accessionOf(parsed, d.Parts), map[string]any{"ends": evidence.FormatTime(out.EndsAt), "authority": out.Authority})}, nil
 	})
 	return out, err
 }
@@ -270,24 +270,40 @@ func readersOf(a *agreement.Agreement, parts []evidence.NamedPart) []string {
 
 // leaveAct names the party's own part: it is shown to those who read that, and
 // once the part is gone to no other beneficiary.
-func leaveAct(kind, actor string, at time.Time, l escrow.Leaving, parts []evidence.NamedPart, more map[string]any) escrow.Act {
-	data := map[string]any{"party": l.Party, "notice": evidence.Digest(l.Document)}
-	if len(parts) > 0 {
-		data["part"] = parts[0].Part
-	}
+func leaveAct(kind, actor string, at time.Time, l escrow.Leaving, part string, more map[string]any) escrow.Act {
+	data := map[string]any{"party": l.Party, "notice": evidence.Digest(l.Document), "part": part}
 	for k, v := range more {
 		data[k] = v
 	}
 	return escrow.Act{Kind: kind, At: at, Actor: actor, Arrangement: l.Arrangement, Subject: evidence.Digest(l.Document), Data: data}
 }
 
-// partsOf reads the parts that end from a notice that is on record.
-func partsOf(l escrow.Leaving) ([]evidence.NamedPart, error) {
+// partOf is the part by which the acts about a leaving are shown: the accession
+// that ends, or the first of the parts where none is called so. It is read from
+// the version in which notice was given.
+func partOf(ctx context.Context, tx Tx, l escrow.Leaving) (string, error) {
 	n, err := evidence.ParseLeaveNotice(l.Document)
 	if err != nil {
-		return nil, fmt.Errorf("stored notice of %s: %w", l.Party, err)
+		return "", fmt.Errorf("stored notice of %s: %w", l.Party, err)
 	}
-	return n.Parts, nil
+	a, err := tx.ArrangementVersion(ctx, l.Arrangement, n.Version)
+	if err != nil {
+		return "", err
+	}
+	parsed, problems := agreement.Parse(l.Arrangement, a.Source)
+	if parsed == nil {
+		return "", agreement.Refusal(problems)
+	}
+	return accessionOf(parsed, n.Parts), nil
+}
+
+func accessionOf(a *agreement.Agreement, parts []evidence.NamedPart) string {
+	for _, p := range a.Expand().Parts {
+		if p.Kind == "accession" && slices.ContainsFunc(parts, func(n evidence.NamedPart) bool { return n.Part == p.ID }) {
+			return p.ID
+		}
+	}
+	return parts[0].Part // departing refuses who has none
 }
 
 // TakeBack takes a notice back that has not run yet. The beneficiary does it
@@ -308,7 +324,7 @@ func (r *Registry) TakeBack(ctx context.Context, actor escrow.Actor, arrangement
 		if out.State != escrow.LeavingNoticed {
 			return nil, escrow.Errorf(escrow.Conflict, "the notice of %s is %s", out.Party, out.State)
 		}
-		parts, err := partsOf(out)
+		part, err := partOf(ctx, tx, out)
 		if err != nil {
 			return nil, err
 		}
@@ -332,7 +348,7 @@ func (r *Registry) TakeBack(ctx context.Context, actor escrow.Actor, arrangement
 		if err := tx.PutLeaving(ctx, out); err != nil {
 			return nil, err
 		}
-		return []escrow.Act{leaveAct("agreement.leave_withdrawn", actor.String(), now, out, parts, map[string]any{"reason": reason})}, nil
+		return []escrow.Act{leaveAct("agreement.leave_withdrawn", actor.String(), now, out, part, map[string]any{"reason": reason})}, nil
 	})
 	return out, err
 }
@@ -387,7 +403,7 @@ func (r *Registry) endOne(ctx context.Context, l escrow.Leaving) error {
 		if err != nil || l.State != escrow.LeavingNoticed || now.Before(l.EndsAt) {
 			return nil, err // another process was first
 		}
-		parts, err := partsOf(l)
+		part, err := partOf(ctx, tx, l)
 		if err != nil {
 			return nil, err
 		}
@@ -396,15 +412,15 @@ func (r *Registry) endOne(ctx context.Context, l escrow.Leaving) error {
 			err = d.Refused
 		}
 		if err != nil {
-			return blocked(ctx, tx, l, parts, err, now)
+			return blocked(ctx, tx, l, part, err, now)
 		}
-		return r.leave(ctx, tx, l, d, parsed, parts, now)
+		return r.leave(ctx, tx, l, d, parsed, part, now)
 	})
 	return err
 }
 
 // blocked puts on record why somebody cannot leave yet. It is tried again.
-func blocked(ctx context.Context, tx Tx, l escrow.Leaving, parts []evidence.NamedPart, why error, now time.Time) ([]escrow.Act, error) {
+func blocked(ctx context.Context, tx Tx, l escrow.Leaving, part string, why error, now time.Time) ([]escrow.Act, error) {
 	if code := escrow.CodeOf(why); code != escrow.Conflict && code != escrow.Invalid && code != escrow.Forbidden {
 		return nil, why
 	}
@@ -419,13 +435,13 @@ func blocked(ctx context.Context, tx Tx, l escrow.Leaving, parts []evidence.Name
 	if err := tx.PutLeaving(ctx, l); err != nil {
 		return nil, err
 	}
-	return []escrow.Act{leaveAct("agreement.leave_blocked", "server", now, l, parts, map[string]any{"reason": text})}, nil
+	return []escrow.Act{leaveAct("agreement.leave_blocked", "server", now, l, part, map[string]any{"reason": text})}, nil
 }
 
 // leave brings the version without the beneficiary into force, ends its keys,
 // revokes its tokens and those for its modules, and forgets its secrets, in one
 // transaction.
-func (r *Registry) leave(ctx context.Context, tx Tx, l escrow.Leaving, d Departure, former *agreement.Agreement, parts []evidence.NamedPart, now time.Time) ([]escrow.Act, error) {
+func (r *Registry) leave(ctx context.Context, tx Tx, l escrow.Leaving, d Departure, former *agreement.Agreement, part string, now time.Time) ([]escrow.Act, error) {
 	a, err := tx.Arrangement(ctx, l.Arrangement)
 	if err != nil {
 		return nil, err
@@ -481,7 +497,7 @@ func (r *Registry) leave(ctx context.Context, tx Tx, l escrow.Leaving, d Departu
 	if err := tx.PutLeaving(ctx, l); err != nil {
 		return nil, err
 	}
-	return append(acts, leaveAct("agreement.left", "server", now, l, parts, map[string]any{"version": v.Version, "agreement": v.Digest, "modules": l.Modules, "epochs": epochs, "tokens_revoked": revoked})), nil
+	return append(acts, leaveAct("agreement.left", "server", now, l, part, map[string]any{"version": v.Version, "agreement": v.Digest, "modules": l.Modules, "epochs": epochs, "tokens_revoked": revoked})), nil
 }
 
 // overtaken ends what is open: it would replace a version that is no longer in

@@ -133,14 +133,14 @@ func (r *Registry) certifyLeft(ctx context.Context, l escrow.Leaving, signer ssh
 	if err != nil {
 		return err
 	}
-	parts, err := partsOf(l)
-	if err != nil {
-		return err
-	}
 	_, err = r.db.Update(ctx, func(tx Tx) ([]escrow.Act, error) {
 		old, err := tx.Leaving(ctx, l.Arrangement, l.Party)
 		if err != nil || old.State == escrow.LeavingCertified {
 			return nil, err // another process was first
+		}
+		part, err := partOf(ctx, tx, old)
+		if err != nil {
+			return nil, err
 		}
 		for _, module := range old.Modules {
 			if err := tx.ForgetUnfinished(ctx, old.Arrangement, module); err != nil {
@@ -151,7 +151,7 @@ func (r *Registry) certifyLeft(ctx context.Context, l escrow.Leaving, signer ssh
 		if err := tx.PutLeaving(ctx, old); err != nil {
 			return nil, err
 		}
-		return []escrow.Act{leaveAct("agreement.leave_certified", "server", now, old, parts, map[string]any{"certificate": evidence.Digest(document)})}, nil
+		return []escrow.Act{leaveAct("agreement.leave_certified", "server", now, old, part, map[string]any{"certificate": evidence.Digest(document)})}, nil
 	})
 	return err
 }
