@@ -15,7 +15,7 @@ demo: build ## from an empty folder to a released repository, in a temporary dir
 demo-cluster: build ## the same on PostgreSQL, S3 and three processes, one of which is killed
 	@./scripts/demo-cluster
 
-faults: ## the fault campaign: 1,200 faults, half an hour; see docs/reliability.md
+faults: ## the fault campaign: 1,200 faults on both engines at once, a quarter of an hour; see docs/reliability.md
 	HOLDFAST_FAULTS=$${HOLDFAST_FAULTS:-600} $(GO) test ./internal/server -run 'TestFaults' -v -count 1 -timeout 60m
 
 test: lint ## everything CI runs
