@@ -4,7 +4,7 @@ FUZZTIME ?= 2s
 # Set by .ci/run; elsewhere a missing PostgreSQL shows as a skip.
 export HOLDFAST_TEST_POSTGRES HOLDFAST_TEST_POSTGRES_REQUIRED
 
-.PHONY: demo demo-cluster faults build test lint fuzz bench-git bench-vault bench-ledger
+.PHONY: demo demo-cluster faults build test lint fuzz bench-git bench-vault bench-ledger bench-probe
 
 build: ## the one binary, static
 	CGO_ENABLED=0 $(GO) build -trimpath -o holdfast ./cmd/holdfast
@@ -41,3 +41,6 @@ bench-vault: ## deposits of directories against tar|zstd|age and restic: make be
 
 bench-ledger: ## the ledger against plain inserts, on both engines
 	@./bench/ledger.sh
+
+bench-probe: ## thousands of HTTP checks beside Prometheus and its blackbox exporter
+	@./bench/probe.sh

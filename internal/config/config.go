@@ -44,7 +44,8 @@ type Config struct {
 	// that all of them mount, or each a copy.
 	Keys string `yaml:"keys"`
 
-	// Role is what this process does: RoleAll, RoleWeb or RoleWorker.
+	// Role is what this process does: RoleAll, RoleWeb,
+	// RoleWorker or RoleProbe.
 	Role Role `yaml:"role"`
 
 	// Listen is the address of the HTTP server.
@@ -62,6 +63,12 @@ type Config struct {
 	// EgressAllow lists addresses, ranges (CIDR) and host names that sources
 	// may be at although they are private. Empty: public addresses only.
 	EgressAllow []string `yaml:"egress_allow"`
+
+	// ProbeReferences are addresses (host:port) that are known to be there, of
+	// several large providers. When a check fails and none of them takes a
+	// connection either, this machine is cut off and the target is unknown.
+	// Empty: whatever fails is down.
+	ProbeReferences []string `yaml:"probe_references"`
 
 	// LocalSources lets pull modules name a path on this machine. Off unless
 	// the operator mounts sources on purpose.
@@ -201,6 +208,7 @@ func (c *Config) fromEnvironment(getenv func(string) string) error {
 		{"METRICS_LISTEN", text(&c.MetricsListen)},
 		{"ORIGIN", text(&c.Origin)},
 		{"EGRESS_ALLOW", list(&c.EgressAllow)},
+		{"PROBE_REFERENCES", list(&c.ProbeReferences)},
 		{"LOCAL_SOURCES", boolean(&c.LocalSources)},
 		{"WORKERS", integer(&c.Workers)},
 		{"SCHEDULE_EVERY", func(text string) error { return c.ScheduleEvery.UnmarshalText([]byte(text)) }},

@@ -78,7 +78,7 @@ func TestDatabaseURLFillsPasswordFromFile(t *testing.T) {
 // that a container needs no file.
 func TestEnvironmentSetsEveryKey(t *testing.T) {
 	values := map[string]string{"DATA": "/d", "DATABASE": "postgres://u@h/d", "DATABASE_PASSWORD_FILE": "/p", "LISTEN": "127.0.0.1:9", "ORIGIN": "o/log",
-		"EGRESS_ALLOW": "10.0.0.0/8,git.internal", "LOCAL_SOURCES": "true", "WORKERS": "3", "SCHEDULE_EVERY": "2m", "PUBLISH_EVERY": "3m",
+		"EGRESS_ALLOW": "10.0.0.0/8,git.internal", "PROBE_REFERENCES": "a.example:443,b.example:443", "LOCAL_SOURCES": "true", "WORKERS": "3", "SCHEDULE_EVERY": "2m", "PUBLISH_EVERY": "3m",
 		"WITNESSES": "a,b", "MAX_OBJECT": "2000000", "MAX_PACK": "3000000", "RESTIC_QUOTA": "4000000", "CHECK_MEMORY": "200000000",
 		"LOCATIONS": "[{id: a, kind: file, path: /a}, {id: b, kind: s3, bucket: x, region: y}]", "WRITE_QUORUM": "2", "SCRUB_PERIOD": "24h", "COLLECT_AFTER": "48h",
 		"UPLOAD_QUOTA": "5000000"}
@@ -88,7 +88,7 @@ func TestEnvironmentSetsEveryKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := config.Config{Role: config.RoleAll, Data: "/d", Database: "postgres://u@h/d", DatabasePasswordFile: "/p", Listen: "127.0.0.1:9", Origin: "o/log",
-		EgressAllow: []string{"10.0.0.0/8", "git.internal"}, LocalSources: true, Workers: 3, ScheduleEvery: config.Duration(2 * time.Minute),
+		EgressAllow: []string{"10.0.0.0/8", "git.internal"}, ProbeReferences: []string{"a.example:443", "b.example:443"}, LocalSources: true, Workers: 3, ScheduleEvery: config.Duration(2 * time.Minute),
 		PublishEvery: config.Duration(3 * time.Minute), Witnesses: []string{"a", "b"}, MaxObject: 2000000, MaxPack: 3000000, ResticQuota: 4000000, CheckMemory: 200000000,
 		Locations:   []config.Location{{ID: "a", Kind: "file", Path: "/a"}, {ID: "b", Kind: "s3", Bucket: "x", Region: "y"}},
 		WriteQuorum: 2, ScrubPeriod: config.Duration(24 * time.Hour), CollectAfter: config.Duration(48 * time.Hour), UploadQuota: 5000000}

@@ -10,7 +10,7 @@ const (
 	RoleAll    Role = "all"    // everything; the only one on SQLite
 	RoleWeb    Role = "web"    // serves requests and queues work
 	RoleWorker Role = "worker" // does the work that is queued or scheduled
-	RoleProbe  Role = "probe"  // measures services from outside; nothing of that is built yet
+	RoleProbe  Role = "probe"  // measures services from outside
 )
 
 // Serves reports whether the process answers requests.
@@ -19,18 +19,20 @@ func (r Role) Serves() bool { return r == RoleAll || r == RoleWeb }
 // Works reports whether the process takes work from the queue.
 func (r Role) Works() bool { return r == RoleAll || r == RoleWorker }
 
+// Probes reports whether the process measures services. Of several one does it
+// at a time.
+func (r Role) Probes() bool { return r == RoleAll || r == RoleProbe }
+
 // Shares reports whether the process is one of several on one database. Such a
 // process makes no installation: with two that start at once it would be two.
-func (r Role) Shares() bool { return r == RoleWeb || r == RoleWorker }
+func (r Role) Shares() bool { return r == RoleWeb || r == RoleWorker || r == RoleProbe }
 
 // problem says what is wrong with a role, "" for nothing.
 func (r Role) problem(postgres, located bool) string {
 	switch r {
 	case RoleAll:
 		return ""
-	case RoleProbe:
-		return "there is nothing to probe yet: watching services comes with a later version; run web and worker"
-	case RoleWeb, RoleWorker:
+	case RoleWeb, RoleWorker, RoleProbe:
 		if !postgres {
 			return fmt.Sprintf("%s is for one of several processes, and SQLite has one process; set database to a postgres:// URL, or leave role out", r)
 		}
@@ -39,5 +41,5 @@ func (r Role) problem(postgres, located bool) string {
 		}
 		return ""
 	}
-	return fmt.Sprintf("%q; choose all, web or worker", r)
+	return fmt.Sprintf("%q; choose all, web, worker or probe", r)
 }

@@ -95,13 +95,16 @@ const (
 	ReadNotice         Action = "notice.read"
 	SetChannel         Action = "notice.channel"
 	RecordDelivery     Action = "notice.deliver"
+	ReadWatch          Action = "watch.read"
+	SetWatch           Action = "watch.set"
+	ReportBeat         Action = "watch.beat"
 	ReadInstallation   Action = "installation.read"
 	ManageInstallation Action = "installation.manage"
 )
 
 // Actions lists every action in the order above. It returns a fresh slice.
 func Actions() []Action {
-	return []Action{ReadArrangement, RegisterAgreement, AddContact, DealEpoch, AcceptShare, FetchPackage, ConfigureModule, SetCredential, MakeDeposit, ReportUnchanged, RequestSync, ReadDeposits, FetchObject, OpenCase, ReadCase, RecordNotice, RequestApprovals, Approve, FetchHandOver, CloseCase, IssueToken, RevokeToken, ReadLedger, ErasePayload, ExportArrangement, PlaceHold, LiftHold, RequestDestruction, ApproveDestruction, CancelDestruction, ReleaseSuspect, RecordVerification, StateRunning, DecideDeposit, AnnounceRelease, DraftAgreement, OfferAgreement, ReadVersions, SignPart, CommentPart, RecordAuthority, JoinBeneficiary, LeaveArrangement, ReadNotice, SetChannel, RecordDelivery, ReadInstallation, ManageInstallation}
+	return []Action{ReadArrangement, RegisterAgreement, AddContact, DealEpoch, AcceptShare, FetchPackage, ConfigureModule, SetCredential, MakeDeposit, ReportUnchanged, RequestSync, ReadDeposits, FetchObject, OpenCase, ReadCase, RecordNotice, RequestApprovals, Approve, FetchHandOver, CloseCase, IssueToken, RevokeToken, ReadLedger, ErasePayload, ExportArrangement, PlaceHold, LiftHold, RequestDestruction, ApproveDestruction, CancelDestruction, ReleaseSuspect, RecordVerification, StateRunning, DecideDeposit, AnnounceRelease, DraftAgreement, OfferAgreement, ReadVersions, SignPart, CommentPart, RecordAuthority, JoinBeneficiary, LeaveArrangement, ReadNotice, SetChannel, RecordDelivery, ReadWatch, SetWatch, ReportBeat, ReadInstallation, ManageInstallation}
 }
 
 // Allow decides whether actor may do action on the named arrangement. It is
@@ -134,7 +137,7 @@ func administratorMay(action Action) bool {
 	switch action {
 	case ReadArrangement, RegisterAgreement, ConfigureModule, IssueToken, RevokeToken,
 		ReadLedger, ErasePayload, ReadInstallation, ManageInstallation, ReadDeposits, RequestSync,
-		DraftAgreement, OfferAgreement, ReadVersions, RecordAuthority, JoinBeneficiary:
+		DraftAgreement, OfferAgreement, ReadVersions, RecordAuthority, JoinBeneficiary, ReadWatch:
 		return true
 	}
 	return false
@@ -144,6 +147,13 @@ func partyMay(role Role, action Action) bool {
 	switch action {
 	case ReadArrangement, ReadDeposits, ReadLedger, ReadCase, AddContact:
 		return true
+	case ReadWatch:
+		// What is everybody's and its own; the operation says which.
+		return true
+	case SetWatch:
+		return role == Agent
+	case ReportBeat:
+		return role == Supplier || role == Operator || role == Host || role == Agent
 	case ReadNotice, SetChannel:
 		// Each its own; the agent may speak for others where the engine says so.
 		return true

@@ -161,10 +161,11 @@ func TestRoles(t *testing.T) {
 		code           escrow.Code
 		says           string
 	}{
-		{"probe", "postgres://u@127.0.0.1:1/x", escrow.Invalid, "there is nothing to probe yet"},
+		{"probe", "", escrow.Invalid, "SQLite has one process"},
+		{"probe", "postgres://u@127.0.0.1:1/x", escrow.Invalid, "they must reach the same objects"},
 		{"web", "", escrow.Invalid, "SQLite has one process"},
 		{"worker", "", escrow.Invalid, "SQLite has one process"},
-		{"boss", "", escrow.Invalid, `"boss"; choose all, web or worker`},
+		{"boss", "", escrow.Invalid, `"boss"; choose all, web, worker or probe`},
 		{"web", "postgres://u@127.0.0.1:1/x", escrow.Invalid, "they must reach the same objects"},
 		{"web at", "postgres://u@127.0.0.1:1/x", escrow.Missing, "there are no keys in"},
 	} {

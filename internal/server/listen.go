@@ -107,6 +107,9 @@ func (s *Server) Run(ctx context.Context) error {
 			wg.Go(func() { s.places.run(publishing) })
 		}
 		wg.Go(func() { s.places.watch(publishing) })
+		if s.config.Role.Probes() {
+			wg.Go(func() { s.watching.run(publishing) })
+		}
 		wg.Wait()
 	}()
 	s.options.Log.InfoContext(ctx, "serving", "role", s.config.Role, "address", s.Addr(), "metrics_address", s.MetricsAddr(), "ledger_key", s.keys.LedgerKey)

@@ -92,6 +92,7 @@ type Server struct {
 	keeper   *retention.Keeper
 	duty     *duty.Watch
 	outbox   *notice.Outbox
+	watching *watching
 	pages    *confirm.Pages
 	syncs    *syncs
 	health   *health
@@ -122,6 +123,9 @@ func Open(ctx context.Context, c config.Config, o Options) (_ *Server, err error
 		return nil, err
 	}
 	if err := s.buildSyncs(); err != nil {
+		return nil, err
+	}
+	if s.watching, err = s.buildWatching(); err != nil {
 		return nil, err
 	}
 	handler := s.buildHTTP()
@@ -221,6 +225,7 @@ func (s *Server) buildHTTP() http.Handler {
 		Retention:    keeper{s.keeper},
 		Duty:         watch{s.duty},
 		Notices:      outbox{s.outbox},
+		Watching:     watched{s.watching.Watch},
 		Ledger:       &proofs{db: s.db, log: s.db.Ledger(), policy: s.policy, keys: client.ServerKeys{Ledger: s.keys.LedgerKey, Signing: s.keys.SigningLine}},
 		Now:          o.Now,
 		Log:          o.Log,

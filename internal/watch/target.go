@@ -34,16 +34,9 @@ func (w *Watch) SetTarget(ctx context.Context, actor escrow.Actor, arrangement s
 		if err != nil {
 			return nil, err
 		}
-		var said Measuring
-		if n.Component != "" {
-			m, known, err := w.o.Terms.Watched(a.Source, n.Component)
-			if err != nil {
-				return nil, err
-			}
-			if !known {
-				return nil, escrow.Errorf(escrow.NotFound, "the agreement has no component %q", n.Component).WithHint("see 'holdfast agreement explain'")
-			}
-			said = m
+		said, err := w.o.Terms.Watched(a.Source, n.Component, n.Party)
+		if err != nil {
+			return nil, err
 		}
 		p, err := fill(n.Probe, said)
 		if err != nil {
@@ -54,8 +47,12 @@ func (w *Watch) SetTarget(ctx context.Context, actor escrow.Actor, arrangement s
 			return nil, err
 		}
 		out.Kind, out.Every = string(p.Kind), time.Duration(p.Every)
-		if p.Kind == probe.Push && out.Every == 0 {
-			out.Every = time.Minute // how often it is looked whether a report came
+		if p.Kind == probe.Push { // how often it is looked whether a report came
+			look := 30 * time.Second
+			if out.Every > 0 {
+				look = min(look, max(probe.MinEvery, out.Every/10))
+			}
+			out.Every = look
 		}
 		if out.Shown, err = json.Marshal(p.Shown()); err != nil {
 			return nil, err

@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -45,9 +46,9 @@ type Secrets interface {
 
 // Terms reads an agreement's text.
 type Terms interface {
-	// Watched returns how the agreement says a component is measured, and
-	// whether it has such a component at all.
-	Watched(source []byte, component string) (Measuring, bool, error)
+	// Watched returns how the agreement says a component is measured. A
+	// component or a party that it does not have is NotFound; "" is none.
+	Watched(source []byte, component, party string) (Measuring, error)
 }
 
 // Measuring is how an agreement says that something is measured. Zero values
@@ -78,7 +79,14 @@ type Watch struct {
 	changes []escrow.WatchChange
 	closed  []escrow.WatchStretch
 
-	flushing sync.Mutex // one flush at a time
+	opened   map[string]opened // by arrangement and id; opening one costs a decryption
+	flushing sync.Mutex        // one flush at a time
+}
+
+// opened is a target that was opened, and what it was opened from.
+type opened struct {
+	sealed []byte
+	target probe.Target
 }
 
 // New makes the engine.
@@ -86,7 +94,7 @@ func New(o Options) *Watch {
 	if o.KeepHours == 0 {
 		o.KeepHours = 45 * 24 * time.Hour
 	}
-	return &Watch{o: o, tracks: map[key]*track{}}
+	return &Watch{o: o, tracks: map[key]*track{}, opened: map[string]opened{}}
 }
 
 // Silence is after how long without a check it is unknown how a target stands:
@@ -120,19 +128,30 @@ func (w *Watch) Load(ctx context.Context, place string) ([]Target, error) {
 	}
 	var out []Target
 	var errs []error
+	w.mu.Lock()
+	known := w.opened
+	w.mu.Unlock()
+	now := make(map[string]opened, len(list))
 	for _, t := range list {
 		if !t.RemovedAt.IsZero() {
 			continue
 		}
-		p, err := w.open(t)
-		if err != nil {
-			errs = append(errs, err)
-			continue
+		id := t.Arrangement + "/" + t.ID
+		o, ok := known[id]
+		if !ok || !bytes.Equal(o.sealed, t.Sealed) {
+			p, err := w.open(t)
+			if err != nil {
+				errs = append(errs, err)
+				continue
+			}
+			o = opened{t.Sealed, p}
 		}
-		out = append(out, Target{t, p})
+		now[id] = o
+		out = append(out, Target{t, o.target})
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.opened = now
 	for _, t := range w.tracks {
 		t.watching = false
 	}

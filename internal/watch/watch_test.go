@@ -133,8 +133,11 @@ type open struct{}
 
 func (open) Seal(b []byte) ([]byte, error) { return b, nil }
 func (open) Open(b []byte) ([]byte, error) { return b, nil }
-func (open) Watched(_ []byte, component string) (watch.Measuring, bool, error) {
-	return watch.Measuring{Every: 20 * time.Second, Timeout: 5 * time.Second, Redirects: "failed"}, component == "portal", nil
+func (open) Watched(_ []byte, component, _ string) (watch.Measuring, error) {
+	if component != "" && component != "portal" {
+		return watch.Measuring{}, escrow.Errorf(escrow.NotFound, "no component %s", component)
+	}
+	return watch.Measuring{Every: 20 * time.Second, Timeout: 5 * time.Second, Redirects: "failed"}, nil
 }
 
 type rig struct {

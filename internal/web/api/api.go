@@ -38,6 +38,7 @@ type Services struct {
 	Retention    Retention
 	Duty         Duty
 	Notices      Notices
+	Watching     Watching
 	Ledger       Ledger
 	Now          func() time.Time
 	Log          *slog.Logger
@@ -114,6 +115,7 @@ func Register(mux *http.ServeMux, s Services) *huma.OpenAPI {
 	a.retention()
 	a.duty()
 	a.notices()
+	a.watch()
 	a.tokens()
 	a.ledger()
 	return a.huma.OpenAPI()
