@@ -42,6 +42,7 @@ type cli struct {
 	Notices   noticesCmd   `cmd:"" help:"What your party was told, over which channels, and where its people are told."`
 	Watch     watchCmd     `cmd:"" help:"Measure whether a service works: what is measured, how it stands, what was seen."`
 	Status    statusCmd    `cmd:"" help:"The public page that says how an application is, as static files."`
+	Terms     termsCmd     `cmd:"" help:"Dates of the agreement: terms, fees, insurance, reviews, and what happened to them."`
 	Destroy   destroyCmd   `cmd:"" help:"Destroy deposits, by two people and with a certificate."`
 	Withdraw  withdrawCmd  `cmd:"" help:"Ask that a wrong deposit be taken out, by two people."`
 

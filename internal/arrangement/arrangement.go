@@ -26,6 +26,7 @@ import (
 type Tx interface {
 	Accord
 	Accession
+	Dated
 	ArrangementVersion(ctx context.Context, id string, version int) (escrow.Arrangement, error)
 	Arrangement(ctx context.Context, id string) (escrow.Arrangement, error)
 	Arrangements(ctx context.Context) ([]escrow.Arrangement, error)

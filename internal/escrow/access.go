@@ -95,6 +95,8 @@ const (
 	ReadNotice         Action = "notice.read"
 	SetChannel         Action = "notice.channel"
 	RecordDelivery     Action = "notice.deliver"
+	ReadTerms          Action = "term.read"
+	RecordTerm         Action = "term.record"
 	ReadWatch          Action = "watch.read"
 	SetWatch           Action = "watch.set"
 	ReportBeat         Action = "watch.beat"
@@ -104,7 +106,7 @@ const (
 
 // Actions lists every action in the order above. It returns a fresh slice.
 func Actions() []Action {
-	return []Action{ReadArrangement, RegisterAgreement, AddContact, DealEpoch, AcceptShare, FetchPackage, ConfigureModule, SetCredential, MakeDeposit, ReportUnchanged, RequestSync, ReadDeposits, FetchObject, OpenCase, ReadCase, RecordNotice, RequestApprovals, Approve, FetchHandOver, CloseCase, IssueToken, RevokeToken, ReadLedger, ErasePayload, ExportArrangement, PlaceHold, LiftHold, RequestDestruction, ApproveDestruction, CancelDestruction, ReleaseSuspect, RecordVerification, StateRunning, DecideDeposit, AnnounceRelease, DraftAgreement, OfferAgreement, ReadVersions, SignPart, CommentPart, RecordAuthority, JoinBeneficiary, LeaveArrangement, ReadNotice, SetChannel, RecordDelivery, ReadWatch, SetWatch, ReportBeat, ReadInstallation, ManageInstallation}
+	return []Action{ReadArrangement, RegisterAgreement, AddContact, DealEpoch, AcceptShare, FetchPackage, ConfigureModule, SetCredential, MakeDeposit, ReportUnchanged, RequestSync, ReadDeposits, FetchObject, OpenCase, ReadCase, RecordNotice, RequestApprovals, Approve, FetchHandOver, CloseCase, IssueToken, RevokeToken, ReadLedger, ErasePayload, ExportArrangement, PlaceHold, LiftHold, RequestDestruction, ApproveDestruction, CancelDestruction, ReleaseSuspect, RecordVerification, StateRunning, DecideDeposit, AnnounceRelease, DraftAgreement, OfferAgreement, ReadVersions, SignPart, CommentPart, RecordAuthority, JoinBeneficiary, LeaveArrangement, ReadNotice, SetChannel, RecordDelivery, ReadTerms, RecordTerm, ReadWatch, SetWatch, ReportBeat, ReadInstallation, ManageInstallation}
 }
 
 // Allow decides whether actor may do action on the named arrangement. It is
@@ -135,7 +137,7 @@ func Allow(actor Actor, action Action, arrangement string) error {
 
 func administratorMay(action Action) bool {
 	switch action {
-	case ReadArrangement, RegisterAgreement, ConfigureModule, IssueToken, RevokeToken,
+	case ReadTerms, ReadArrangement, RegisterAgreement, ConfigureModule, IssueToken, RevokeToken,
 		ReadLedger, ErasePayload, ReadInstallation, ManageInstallation, ReadDeposits, RequestSync,
 		DraftAgreement, OfferAgreement, ReadVersions, RecordAuthority, JoinBeneficiary, ReadWatch:
 		return true
@@ -154,7 +156,7 @@ func partyMay(role Role, action Action) bool {
 		return role == Agent
 	case ReportBeat:
 		return role == Supplier || role == Operator || role == Host || role == Agent
-	case ReadNotice, SetChannel:
+	case ReadNotice, SetChannel, ReadTerms, RecordTerm:
 		// Each its own; the agent may speak for others where the engine says so.
 		return true
 	case ReadVersions, SignPart, CommentPart:

@@ -82,6 +82,8 @@ func TestAllowMatrix(t *testing.T) {
 		escrow.ReadNotice:         except(),
 		escrow.SetChannel:         except(),
 		escrow.RecordDelivery:     agent,
+		escrow.ReadTerms:          append(except(), escrow.Administrator),
+		escrow.RecordTerm:         except(),
 		escrow.ManageInstallation: {escrow.Administrator},
 	}
 	if len(matrix) != len(escrow.Actions()) {

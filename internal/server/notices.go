@@ -78,7 +78,10 @@ func (s *Server) linkTokens() (func(label string) string, error) {
 
 // tasks are what the job queue looks after beside syncs.
 func (s *Server) tasks() []job.Task {
-	return []job.Task{{Name: "notices", Every: time.Duration(s.config.ScheduleEvery) / 2, Run: s.outbox.Tick}}
+	return []job.Task{
+		{Name: "notices", Every: time.Duration(s.config.ScheduleEvery) / 2, Run: s.outbox.Tick},
+		{Name: "terms", Every: 20 * time.Duration(s.config.ScheduleEvery), Run: func(ctx context.Context) error { return s.registry.RemindTerms(ctx) }},
+	}
 }
 
 // noticeSecrets seals what webhooks are signed with to the server.

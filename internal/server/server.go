@@ -225,6 +225,7 @@ func (s *Server) buildHTTP() http.Handler {
 		Retention:    keeper{s.keeper},
 		Duty:         watch{s.duty},
 		Notices:      outbox{s.outbox},
+		Terms:        s.registry,
 		Watching:     watched{s.watching.Watch},
 		Ledger:       &proofs{db: s.db, log: s.db.Ledger(), policy: s.policy, keys: client.ServerKeys{Ledger: s.keys.LedgerKey, Signing: s.keys.SigningLine}},
 		Now:          o.Now,

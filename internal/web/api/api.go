@@ -38,6 +38,7 @@ type Services struct {
 	Retention    Retention
 	Duty         Duty
 	Notices      Notices
+	Terms        Terms
 	Watching     Watching
 	Ledger       Ledger
 	Now          func() time.Time
@@ -115,6 +116,7 @@ func Register(mux *http.ServeMux, s Services) *huma.OpenAPI {
 	a.retention()
 	a.duty()
 	a.notices()
+	a.terms()
 	a.watch()
 	a.tokens()
 	a.ledger()
