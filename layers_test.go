@@ -97,6 +97,7 @@ func layers() map[string]rule {
 		"internal/export":           {module: []string{"evidence", "client", "internal/escrow", "internal/seal", "internal/intake/git/restore", "internal/intake/files", "internal/intake/images"}},
 		"internal/probe":            {module: []string{"internal/escrow", "internal/sla"}},
 		"internal/watch":            {module: []string{"evidence", "internal/escrow", "internal/sla", "internal/probe"}},
+		"internal/bulletin":         {module: []string{"evidence", "internal/escrow", "internal/sla", "internal/status"}},
 		"internal/auth":             {module: []string{"internal/escrow"}},
 		"internal/web":              {module: []string{"evidence", "client", "internal/escrow", "internal/trace"}},
 		"internal/server":           {module: []string{"evidence", "client", "internal"}},

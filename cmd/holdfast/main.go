@@ -41,7 +41,7 @@ type cli struct {
 	Duty      dutyCmd      `cmd:"" help:"Show whether deposits come as agreed; accept or refuse one."`
 	Notices   noticesCmd   `cmd:"" help:"What your party was told, over which channels, and where its people are told."`
 	Watch     watchCmd     `cmd:"" help:"Measure whether a service works: what is measured, how it stands, what was seen."`
-	Status    statusCmd    `cmd:"" help:"The public page that says how an application is, as static files."`
+	Status    statusCmd    `cmd:"" help:"The public page that says how an application is: publish it, tell of incidents, take it elsewhere."`
 	Terms     termsCmd     `cmd:"" help:"Dates of the agreement: terms, fees, insurance, reviews, and what happened to them."`
 	Destroy   destroyCmd   `cmd:"" help:"Destroy deposits, by two people and with a certificate."`
 	Withdraw  withdrawCmd  `cmd:"" help:"Ask that a wrong deposit be taken out, by two people."`

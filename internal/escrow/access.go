@@ -100,13 +100,15 @@ const (
 	ReadWatch          Action = "watch.read"
 	SetWatch           Action = "watch.set"
 	ReportBeat         Action = "watch.beat"
+	PublishStatus      Action = "status.publish"
+	TellIncident       Action = "incident.tell"
 	ReadInstallation   Action = "installation.read"
 	ManageInstallation Action = "installation.manage"
 )
 
 // Actions lists every action in the order above. It returns a fresh slice.
 func Actions() []Action {
-	return []Action{ReadArrangement, RegisterAgreement, AddContact, DealEpoch, AcceptShare, FetchPackage, ConfigureModule, SetCredential, MakeDeposit, ReportUnchanged, RequestSync, ReadDeposits, FetchObject, OpenCase, ReadCase, RecordNotice, RequestApprovals, Approve, FetchHandOver, CloseCase, IssueToken, RevokeToken, ReadLedger, ErasePayload, ExportArrangement, PlaceHold, LiftHold, RequestDestruction, ApproveDestruction, CancelDestruction, ReleaseSuspect, RecordVerification, StateRunning, DecideDeposit, AnnounceRelease, DraftAgreement, OfferAgreement, ReadVersions, SignPart, CommentPart, RecordAuthority, JoinBeneficiary, LeaveArrangement, ReadNotice, SetChannel, RecordDelivery, ReadTerms, RecordTerm, ReadWatch, SetWatch, ReportBeat, ReadInstallation, ManageInstallation}
+	return []Action{ReadArrangement, RegisterAgreement, AddContact, DealEpoch, AcceptShare, FetchPackage, ConfigureModule, SetCredential, MakeDeposit, ReportUnchanged, RequestSync, ReadDeposits, FetchObject, OpenCase, ReadCase, RecordNotice, RequestApprovals, Approve, FetchHandOver, CloseCase, IssueToken, RevokeToken, ReadLedger, ErasePayload, ExportArrangement, PlaceHold, LiftHold, RequestDestruction, ApproveDestruction, CancelDestruction, ReleaseSuspect, RecordVerification, StateRunning, DecideDeposit, AnnounceRelease, DraftAgreement, OfferAgreement, ReadVersions, SignPart, CommentPart, RecordAuthority, JoinBeneficiary, LeaveArrangement, ReadNotice, SetChannel, RecordDelivery, ReadTerms, RecordTerm, ReadWatch, SetWatch, ReportBeat, PublishStatus, TellIncident, ReadInstallation, ManageInstallation}
 }
 
 // Allow decides whether actor may do action on the named arrangement. It is
@@ -154,6 +156,11 @@ func partyMay(role Role, action Action) bool {
 		return true
 	case SetWatch:
 		return role == Agent
+	case PublishStatus:
+		// Not the supplier: the page has to outlive it.
+		return role == Agent || role == Foundation
+	case TellIncident:
+		return role == Agent || role == Foundation || role == Supplier || role == Operator || role == Host
 	case ReportBeat:
 		return role == Supplier || role == Operator || role == Host || role == Agent
 	case ReadNotice, SetChannel, ReadTerms, RecordTerm:

@@ -44,11 +44,17 @@ var accessionSchema string
 //go:embed migrations/00012_notice.sql
 var noticeSchema string
 
+//go:embed migrations/00013_term.sql
+var termSchema string
+
 //go:embed migrations/00015_unchanged.sql
 var unchangedSchema string
 
 //go:embed migrations/00016_watch.sql
 var watchSchema string
+
+//go:embed migrations/00018_bulletin.sql
+var bulletinSchema string
 
 // riverVersion is the version of River's own tables that this release is
 // tested with. It is raised by hand with the library, after reading its
@@ -74,8 +80,10 @@ func (db *DB) migrations() ([]*goose.Migration, error) {
 		goose.NewGoMigration(9, statements(db.dialect(forgeSchema)), nil),
 		goose.NewGoMigration(10, statements(db.dialect(accessionSchema)), nil),
 		goose.NewGoMigration(12, statements(db.dialect(noticeSchema)), nil),
+		goose.NewGoMigration(13, statements(db.dialect(termSchema)), nil),
 		goose.NewGoMigration(15, statements(db.dialect(unchangedSchema)), nil),
 		goose.NewGoMigration(16, statements(db.dialect(watchSchema)), nil),
+		goose.NewGoMigration(18, statements(db.dialect(bulletinSchema)), nil),
 	}, nil
 }
 

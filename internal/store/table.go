@@ -75,7 +75,9 @@ func tables() map[string]*table {
 	list = append(list, accessionTables()...)
 	list = append(list, forgeTables()...)
 	list = append(list, noticeTables()...)
+	list = append(list, termTables()...)
 	list = append(list, watchTables()...)
+	list = append(list, bulletinTables()...)
 	byName := make(map[string]*table, len(list))
 	for _, t := range list {
 		byName[t.name] = t

@@ -179,7 +179,7 @@ func (d *Database) Fill(t testing.TB) {
 		{"location", func(ctx context.Context, tx *store.Tx) error { return tx.PutLocation(ctx, location("first")) }},
 		{"setting", func(ctx context.Context, tx *store.Tx) error { return tx.PutSetting(ctx, "name", "value") }},
 	}
-	for _, s := range slices.Concat(destroyedSteps(), steps, custodySteps(), dutySteps(), noticeSteps(), watchSteps(), accordSteps(), accessionSteps(), forgeSteps()) {
+	for _, s := range slices.Concat(destroyedSteps(), steps, custodySteps(), dutySteps(), noticeSteps(), termSteps(), watchSteps(), bulletinSteps(), accordSteps(), accessionSteps(), forgeSteps()) {
 		d.Update(t, s.kind, s.fn)
 	}
 }

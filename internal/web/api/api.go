@@ -40,6 +40,7 @@ type Services struct {
 	Notices      Notices
 	Terms        Terms
 	Watching     Watching
+	Bulletin     Bulletin
 	Ledger       Ledger
 	Now          func() time.Time
 	Log          *slog.Logger
@@ -62,9 +63,13 @@ type Views interface {
 func (a *api) seen(ctx context.Context, actor escrow.Actor, arrangement string, pick func(escrow.View) bool) error {
 	v, err := a.Views.View(ctx, actor, arrangement)
 	if err == nil && !pick(v) {
-		err = escrow.Errorf(escrow.NotFound, "no such thing in arrangement %q", arrangement)
+		err = notSeen(arrangement)
 	}
 	return err
+}
+
+func notSeen(arrangement string) error {
+	return escrow.Errorf(escrow.NotFound, "no such thing in arrangement %q", arrangement)
 }
 
 // seesModule refuses a module that the actor does not see.
@@ -118,6 +123,7 @@ func Register(mux *http.ServeMux, s Services) *huma.OpenAPI {
 	a.notices()
 	a.terms()
 	a.watch()
+	a.bulletin()
 	a.tokens()
 	a.ledger()
 	return a.huma.OpenAPI()
