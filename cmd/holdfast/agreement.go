@@ -24,6 +24,7 @@ type agreementCmd struct {
 	Draft      agreementDraftCmd      `cmd:"" help:"Bring in the text of a version, to be commented on, reviewed and offered."`
 	Comment    agreementCommentCmd    `cmd:"" help:"Say something about a clause of a draft, or list what was said."`
 	Review     agreementReviewCmd     `cmd:"" help:"Sign off that you read a part, by its digest."`
+	Read       agreementReadCmd       `cmd:"" help:"Read a part of a version as it is signed, held against its digest."`
 	Offer      agreementOfferCmd      `cmd:"" help:"Let the parties sign a version."`
 	Sign       agreementSignCmd       `cmd:"" help:"Sign the parts that wait for your party, or bring a signed copy."`
 	Attest     agreementAttestCmd     `cmd:"" help:"Attest somebody's signed copy, or that you called a signatory back."`

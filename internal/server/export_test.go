@@ -21,3 +21,11 @@ func (s *Server) SourceState(ctx context.Context, arrangement, module string) (s
 	})
 	return state, err
 }
+
+// PutNotice tells a party something.
+func (s *Server) PutNotice(ctx context.Context, n escrow.Notice) error {
+	_, err := s.db.Update(ctx, func(tx *store.Tx) ([]escrow.Act, error) {
+		return []escrow.Act{{Kind: "duty.reminder", Actor: "server", Arrangement: n.Arrangement}}, tx.PutNotice(ctx, n)
+	})
+	return err
+}

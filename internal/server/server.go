@@ -210,7 +210,7 @@ func (s *Server) buildHTTP() http.Handler {
 	api.Register(mux, api.Services{
 		Authenticate: s.tokens.authenticate,
 		Recorder:     recorder{s.db},
-		Views:        views{s.db},
+		Views:        newViews(s.db, o.Now),
 		Tokens:       s.tokens,
 		Arrangements: s.registry,
 		Accord:       accord{s.registry, s.keys.Identity},

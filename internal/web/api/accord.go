@@ -58,14 +58,16 @@ func (a *api) versionsOf() {
 			return a.version(a.Accord.Draft(ctx, actor, in.Arrangement, []byte(in.Body.Agreement)))
 		})
 	route(a, op{method: http.MethodGet, path: "/arrangements/{arrangement}/versions", id: "list-versions", summary: "The texts that came in to be signed, the highest version first", action: escrow.ReadVersions},
-		func(ctx context.Context, _ escrow.Actor, in *ArrangementPath) (*reply[[]client.AgreementVersion], error) {
+		func(ctx context.Context, actor escrow.Actor, in *ArrangementPath) (*reply[[]client.AgreementVersion], error) {
 			list, err := a.Accord.Versions(ctx, in.Arrangement)
 			if err != nil {
 				return nil, err
 			}
 			out := make([]client.AgreementVersion, len(list))
 			for i, v := range list {
-				out[i] = a.agreementVersion(v)
+				if out[i], err = a.toldVersion(ctx, actor, v); err != nil {
+					return nil, err
+				}
 			}
 			return answer(out), nil
 		})
@@ -286,16 +288,20 @@ func (a *api) authority() {
 			if err != nil {
 				return nil, err
 			}
+			v, err := a.Views.View(ctx, actor, in.Arrangement)
+			if err != nil {
+				return nil, err
+			}
 			// Who may act for a party is its own business and that of those who record it.
 			all := escrow.Allow(actor, escrow.RecordAuthority, in.Arrangement) == nil
 			out := client.Acting{Mandates: []client.Mandate{}, Facts: []client.ActingFact{}}
 			for _, m := range mandates {
-				if all || m.Party == actor.Party {
+				if all && v.Party(m.Party) || m.Party == actor.Party {
 					out.Mandates = append(out.Mandates, mandate(m))
 				}
 			}
 			for _, f := range facts {
-				if all || f.Of() == actor.Party {
+				if all && v.Party(f.Of()) || f.Of() == actor.Party {
 					out.Facts = append(out.Facts, actingFact(f))
 				}
 			}
@@ -336,13 +342,30 @@ func (a *api) agreementVersion(v escrow.AgreementVersion) client.AgreementVersio
 		ExpiresAt: timePtr(v.ExpiresAt), EndedAt: timePtr(v.EndedAt), EndReason: v.EndReason}
 }
 
+// toldVersion leaves out why somebody ended a version whom the actor may not
+// learn of.
+func (a *api) toldVersion(ctx context.Context, actor escrow.Actor, v escrow.AgreementVersion) (client.AgreementVersion, error) {
+	out := a.agreementVersion(v)
+	if out.EndReason == "" {
+		return out, nil
+	}
+	view, err := a.Views.View(ctx, actor, v.Arrangement)
+	if !view.Says(v.EndedBy) || !view.Says(v.EndReason) {
+		out.EndReason = ""
+	}
+	return out, err
+}
+
 // progress answers with the parts that the actor reads.
-func (a *api) progress(_ context.Context, actor escrow.Actor) func(signing.Progress, error) (*reply[client.AgreementVersion], error) {
+func (a *api) progress(ctx context.Context, actor escrow.Actor) func(signing.Progress, error) (*reply[client.AgreementVersion], error) {
 	return func(p signing.Progress, err error) (*reply[client.AgreementVersion], error) {
 		if err != nil {
 			return nil, err
 		}
-		out := a.agreementVersion(p.AgreementVersion)
+		out, err := a.toldVersion(ctx, actor, p.AgreementVersion)
+		if err != nil {
+			return nil, err
+		}
 		out.Parts = []client.Part{}
 		for _, part := range p.Parts {
 			if !reads(actor, part.Part) {

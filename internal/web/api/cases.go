@@ -53,17 +53,23 @@ func (a *api) cases() {
 			out := []client.Case{}
 			for _, c := range list {
 				if v.Case(c) {
-					out = append(out, releaseCase(c))
+					out = append(out, releaseCase(v.Shown(c)))
 				}
 			}
 			return answer(out), nil
 		})
 	route(a, op{method: http.MethodGet, path: "/arrangements/{arrangement}/cases/{case}", id: "get-case", summary: "Where a case stands", action: escrow.ReadCase},
 		func(ctx context.Context, actor escrow.Actor, in *CasePath) (*reply[client.Case], error) {
-			if err := a.seesCase(ctx, actor, in); err != nil {
+			v, err := a.Views.View(ctx, actor, in.Arrangement)
+			if err != nil {
 				return nil, err
 			}
-			return statusReply(a.Cases.Case(ctx, in.Arrangement, in.Case))
+			status, err := a.Cases.Case(ctx, in.Arrangement, in.Case)
+			if err == nil && !v.Case(status.Case) {
+				err = notSeen(in.Arrangement)
+			}
+			status.Case = v.Shown(status.Case)
+			return statusReply(status, err)
 		})
 	type noticeInput struct {
 		CasePath
@@ -116,7 +122,11 @@ func (a *api) cases() {
 			if err != nil {
 				return nil, err
 			}
-			out := client.HandOver{Case: releaseCase(h.Case), Epoch: epoch(h.Epoch, nil)}
+			v, err := a.Views.View(ctx, actor, in.Arrangement)
+			if err != nil {
+				return nil, err
+			}
+			out := client.HandOver{Case: releaseCase(v.Shown(h.Case)), Epoch: epoch(h.Epoch, nil)}
 			for _, g := range h.Approvals {
 				out.Approvals = append(out.Approvals, client.Signed{Document: string(g.Document), Signature: string(g.Signature)})
 			}

@@ -34,6 +34,9 @@ func (a *api) deposits() {
 	route(a, op{method: http.MethodGet, path: "/arrangements/{arrangement}/modules/{module}/base", id: "deposit-base",
 		summary: "What the next deposit of a module builds on", action: escrow.MakeDeposit},
 		func(ctx context.Context, actor escrow.Actor, in *ModulePath) (*reply[client.DepositBase], error) {
+			if err := a.seesModule(ctx, actor, *in); err != nil {
+				return nil, err
+			}
 			b, err := a.Deposits.Base(ctx, actor, in.Arrangement, in.Module)
 			if err != nil {
 				return nil, err

@@ -48,7 +48,7 @@ func (a *api) keys() {
 			}
 			out := []client.Contact{}
 			for _, c := range list {
-				if v.Party(c.Party) {
+				if v.Contact(c.Party) {
 					out = append(out, contact(c))
 				}
 			}
@@ -77,7 +77,11 @@ func (a *api) keys() {
 	}
 	route(a, op{method: http.MethodGet, path: "/arrangements/{arrangement}/compartments/{compartment}/epochs", id: "list-epochs", summary: "The epochs of a compartment", action: escrow.ReadArrangement},
 		func(ctx context.Context, actor escrow.Actor, in *CompartmentPath) (*reply[[]client.Epoch], error) {
-			if err := a.seen(ctx, actor, in.Arrangement, func(v escrow.View) bool { return v.Compartment(in.Compartment) }); err != nil {
+			v, err := a.Views.View(ctx, actor, in.Arrangement)
+			if err == nil && !v.Compartment(in.Compartment) {
+				err = notSeen(in.Arrangement)
+			}
+			if err != nil {
 				return nil, err
 			}
 			list, accepted, err := a.Keys.Epochs(ctx, in.Arrangement, in.Compartment)
@@ -86,7 +90,9 @@ func (a *api) keys() {
 			}
 			out := make([]client.Epoch, len(list))
 			for i, e := range list {
-				out[i] = epoch(e, accepted[e.Number])
+				if out[i] = epoch(e, accepted[e.Number]); !v.Manifest(in.Compartment, e.Manifest) {
+					out[i].Manifest, out[i].Accepted = client.Signed{}, nil
+				}
 			}
 			return answer(out), nil
 		})

@@ -95,7 +95,7 @@ func (a *api) holds() {
 			}
 			out := []client.Hold{}
 			for _, h := range list {
-				if v.Party(h.Party) && (h.Module == "" || v.Module(h.Module)) {
+				if v.Party(h.Party) && (h.Module == "" || v.Module(h.Module)) && v.Says(h.Ground) && v.Says(h.LiftReason) && v.Says(h.LiftedBy) {
 					out = append(out, a.hold(h))
 				}
 			}
@@ -144,7 +144,7 @@ func (a *api) destructions() {
 			}
 			out := []client.Destruction{}
 			for _, d := range list {
-				if v.Module(d.Module) {
+				if v.Module(d.Module) && seesDestruction(v, d) {
 					out = append(out, destruction(d))
 				}
 			}
@@ -199,7 +199,13 @@ func (a *api) seenDestruction(ctx context.Context, actor escrow.Actor, in *Destr
 	if err != nil {
 		return d, err
 	}
-	return d, a.ownBusiness(ctx, actor, in.Arrangement, d.Module)
+	return d, a.seen(ctx, actor, in.Arrangement, func(v escrow.View) bool { return v.All || d.Module != "" && v.Module(d.Module) && seesDestruction(v, d) })
+}
+
+// seesDestruction reports whether those who ask for and approve a destruction
+// are seen.
+func seesDestruction(v escrow.View, d escrow.Destruction) bool {
+	return v.Party(d.Party) && (d.ApproverParty == "" || v.Party(d.ApproverParty)) && v.Says(d.EndReason)
 }
 
 func (a *api) versions() {
