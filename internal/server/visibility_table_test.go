@@ -44,7 +44,7 @@ func table() []sights {
 		},
 		keys: map[string]holding{"access": {from: list("agent stichting notaris"), to: list("standby")},
 			"data/gem-b": {to: list("gem-b")}, "data/sv-e": {to: list("sv-e")}},
-		some:   list("gem-b host"),
+		some:   list("agent gem-b host"),
 		claims: map[string]claiming{"gem-b": {"bankruptcy", "access", "access"}, "sv-e": {"bankruptcy", "access", "access"}},
 		words: []word{
 			{"address of the code", "https://git.example/voorbeeld", "https://git.example/zxcode", "zxcode", list("leverancier ip stichting agent notaris accountant standby gem-a gem-b gem-c gem-d sv-e")},
@@ -73,7 +73,7 @@ func table() []sights {
 		},
 		keys: map[string]holding{"materials": {from: list("agent notary auditor vendor-holding"), to: list("acme zorg")},
 			"licence/zorg-sub": {from: list("agent notary auditor"), to: list("zorg")}},
-		some:   list("acme zorg vendor-holding arbiter"),
+		some:   list("acme agent zorg arbiter"),
 		claims: map[string]claiming{"acme": {"end-of-life", "materials", "materials"}, "zorg": {"end-of-life", "materials", "materials"}},
 		words: []word{
 			{"name of acme", "name: Acme Metaal B.V.", "name: Zxacme Metaal B.V.", "Zxacme Metaal", list("vendor agent acme")},
