@@ -93,6 +93,7 @@ type Server struct {
 	duty     *duty.Watch
 	outbox   *notice.Outbox
 	watching *watching
+	board    bulletins
 	pages    *confirm.Pages
 	syncs    *syncs
 	health   *health
@@ -126,6 +127,9 @@ func Open(ctx context.Context, c config.Config, o Options) (_ *Server, err error
 		return nil, err
 	}
 	if s.watching, err = s.buildWatching(); err != nil {
+		return nil, err
+	}
+	if s.board, err = s.buildBoard(); err != nil {
 		return nil, err
 	}
 	handler := s.buildHTTP()
@@ -227,6 +231,7 @@ func (s *Server) buildHTTP() http.Handler {
 		Notices:      outbox{s.outbox},
 		Terms:        s.registry,
 		Watching:     watched{s.watching.Watch},
+		Bulletin:     s.board,
 		Ledger:       &proofs{db: s.db, log: s.db.Ledger(), policy: s.policy, keys: client.ServerKeys{Ledger: s.keys.LedgerKey, Signing: s.keys.SigningLine}},
 		Now:          o.Now,
 		Log:          o.Log,
@@ -238,6 +243,7 @@ func (s *Server) buildHTTP() http.Handler {
 	mux.Handle(restic.Prefix, s.resticHandler(repositories))
 	mux.Handle("POST /hooks/{arrangement}/{module}", &hooks{syncs: s.syncs, db: s.db, now: o.Now, log: o.Log})
 	s.pages.Register(mux)
+	s.board.public.register(mux)
 	s.health.register(mux)
 	return web.Wrap(mux, o.Log, o.Now, web.DefaultPace(), s.metrics.served)
 }
