@@ -199,7 +199,9 @@ func (a *api) seenDestruction(ctx context.Context, actor escrow.Actor, in *Destr
 	if err != nil {
 		return d, err
 	}
-	return d, a.seen(ctx, actor, in.Arrangement, func(v escrow.View) bool { return v.All || d.Module != "" && v.Module(d.Module) && seesDestruction(v, d) })
+	return d, a.seen(ctx, actor, in.Arrangement, func(v escrow.View) bool {
+		return v.All || d.Module != "" && v.Module(d.Module) && seesDestruction(v, d)
+	})
 }
 
 // seesDestruction reports whether those who ask for and approve a destruction
