@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -265,12 +266,15 @@ func (c *agreementLeftCertificateCmd) Run(ctx context.Context, s *streams) error
 // notCertified says what keeps a certificate.
 func notCertified(arrangement string, l client.Leaving) error {
 	e := escrow.Errorf(escrow.Conflict, "%s is %s: there is no certificate yet", l.Party, l.State)
-	for _, h := range l.StillHeld {
-		if len(h.Holds) > 0 {
-			return escrow.Errorf(escrow.Conflict, "%s has left, and legal hold %s keeps what is held of %s", l.Party, strings.Join(h.Holds, ", "), h.Module).
-				WithHint("only the party that placed the hold can lift it; then two people destroy what is left")
-		}
-		return e.WithHint("two people destroy what is left of it: %s", destroyCommand(arrangement, h))
+	// What two people can do is said before what waits for somebody else.
+	free := slices.IndexFunc(l.StillHeld, func(h client.StillHeld) bool { return len(h.Holds) == 0 })
+	switch {
+	case free >= 0:
+		return e.WithHint("two people destroy what is left of it: %s", destroyCommand(arrangement, l.StillHeld[free]))
+	case len(l.StillHeld) > 0:
+		h := l.StillHeld[0]
+		return escrow.Errorf(escrow.Conflict, "%s has left, and legal hold %s keeps what is held of %s", l.Party, strings.Join(h.Holds, ", "), h.Module).
+			WithHint("only the party that placed the hold can lift it; then two people destroy what is left")
 	}
 	return e.WithHint("'holdfast agreement left' tells how it stands")
 }

@@ -91,7 +91,7 @@ func (n noticeSecrets) Seal(secret []byte) ([]byte, error) {
 	if len(secret) < 16 {
 		return nil, escrow.Errorf(escrow.Invalid, "the secret of a webhook has at least 16 characters")
 	}
-	return secrets{n.identity}.Seal(secret)
+	return secrets(n).Seal(secret)
 }
 
 func (n noticeSecrets) Open(sealed []byte) ([]byte, error) {
