@@ -59,16 +59,21 @@ func (terms) Stage(source []byte, claim escrow.Claim, claimant escrow.Actor, now
 	if ev.Warning {
 		return release.Stage{}, escrow.Errorf(escrow.Invalid, "event %q only warns; it opens nothing", claim.Event)
 	}
+	// In the words for what is not there: who else there is, is not this
+	// beneficiary's business.
+	notTheirs := escrow.Errorf(escrow.NotFound, "the agreement has no event %q with stage %q for %s", claim.Event, claim.Stage, claimant.Party)
+	others := func(instance string) bool {
+		return claimant.Role == escrow.Beneficiary && instance != "" && ownerOf(parsed, instance) != claimant.Party
+	}
+	if others(ev.Instance) {
+		return release.Stage{}, notTheirs
+	}
 	s, err := stageFor(e, ev, claim.Stage, claimant.Party)
 	if err != nil {
 		return release.Stage{}, err
 	}
-	for _, instance := range []string{ev.Instance, s.Instance} {
-		if claimant.Role == escrow.Beneficiary && instance != "" && ownerOf(parsed, instance) != claimant.Party {
-			// In the words for what is not there: who else there is, is not
-			// this beneficiary's business.
-			return release.Stage{}, escrow.Errorf(escrow.NotFound, "the agreement has no event %q with stage %q for %s", claim.Event, claim.Stage, claimant.Party)
-		}
+	if others(s.Instance) {
+		return release.Stage{}, notTheirs
 	}
 	out := release.Stage{Opens: s.Opens, Recipients: s.To}
 	if s.ToClaimant && !slices.Contains(out.Recipients, claimant.Party) {
