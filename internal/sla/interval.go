@@ -44,6 +44,7 @@ func (l Location) Tidy() ([]Interval, error) {
 	list := slices.Clone(l.Intervals)
 	slices.SortStableFunc(list, func(a, b Interval) int { return cmp.Or(cmp.Compare(a.From, b.From), cmp.Compare(a.To, b.To)) })
 	var out []Interval
+	var told map[string]bool // evidence of the last one; a scan for each of many would take the square of their number
 	for _, x := range list {
 		if err := x.Valid(); err != nil {
 			return nil, fmt.Errorf("location %s: interval: %w", l.ID, err)
@@ -54,20 +55,37 @@ func (l Location) Tidy() ([]Interval, error) {
 		if n := len(out); n > 0 && x.From <= out[n-1].To && x.State == out[n-1].State {
 			last := &out[n-1]
 			last.To = max(last.To, x.To)
-			last.Evidence = merge(last.Evidence, x.Evidence)
+			if told == nil {
+				told = map[string]bool{}
+				for _, e := range last.Evidence {
+					told[e] = true
+				}
+			}
+			for _, e := range x.Evidence {
+				if !told[e] {
+					told[e] = true
+					last.Evidence = append(last.Evidence, e)
+				}
+			}
 			continue
 		} else if n > 0 && x.From < out[n-1].To {
 			return nil, fmt.Errorf("location %s: %s from %s overlaps %s until %s", l.ID, x.State, x.From, out[n-1].State, out[n-1].To)
 		}
-		x.Evidence = slices.Clip(x.Evidence)
+		x.Evidence, told = slices.Clip(x.Evidence), nil
 		out = append(out, x)
 	}
 	return slices.DeleteFunc(out, func(x Interval) bool { return x.State == Unknown }), nil
 }
 
+// merge adds the texts of b that are not in a.
 func merge(a, b []string) []string {
+	there := make(map[string]bool, len(a)+len(b))
+	for _, s := range a {
+		there[s] = true
+	}
 	for _, s := range b {
-		if !slices.Contains(a, s) {
+		if !there[s] {
+			there[s] = true
 			a = append(a, s)
 		}
 	}

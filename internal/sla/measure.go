@@ -32,6 +32,7 @@ func tidyCounts(list []Count) ([]Count, error) {
 	if len(list) > maxRows {
 		return nil, invalid("%d rows of counts, at most %d", len(list), maxRows)
 	}
+	total := int64(0)
 	out := slices.Clone(list)
 	slices.SortStableFunc(out, func(a, b Count) int { return cmp.Compare(a.From, b.From) })
 	for i, c := range out {
@@ -44,6 +45,9 @@ func tidyCounts(list []Count) ([]Count, error) {
 			return nil, invalid("counts at %s: %d failed, but there were only %d", c.From, c.Failed, c.Requests)
 		case i > 0 && c.From < out[i-1].To:
 			return nil, invalid("counts at %s overlap those from %s until %s", c.From, out[i-1].From, out[i-1].To)
+		}
+		if total += c.Requests; total > 1e18 {
+			return nil, invalid("counts at %s: more than 10^18 requests in all", c.From)
 		}
 	}
 	return out, nil
@@ -128,7 +132,7 @@ func (r *Record) errorRate(f *Figure, accept func(*Contest) bool) error {
 		return err
 	}
 	at := 0
-	rates := new(big.Rat)
+	var rates []*big.Rat
 	for from := f.Period.From; from < f.Period.To; from += Instant(p.interval) {
 		cell := Count{Span: Span{from, min(from+Instant(p.interval), f.Period.To)}}
 		seen := at < len(cells) && cells[at].From == from
@@ -172,7 +176,9 @@ func (r *Record) errorRate(f *Figure, accept func(*Contest) bool) error {
 		f.Counts.Failed += cell.Failed
 		if counts {
 			f.Counts.Intervals++
-			rates.Add(rates, rate)
+			if rate.Sign() > 0 {
+				rates = append(rates, rate)
+			}
 		}
 		if cell.Failed > 0 || rate.Sign() > 0 {
 			f.Counts.Bad = append(f.Counts.Bad, CountInterval{Count: cell, Rate: Fraction{rate}, Why: why, Exclusion: id})
@@ -182,10 +188,23 @@ func (r *Record) errorRate(f *Figure, accept func(*Contest) bool) error {
 	f.Denominator = f.Counts.Intervals * p.interval
 	f.Removed = max(f.Agreed-f.Denominator, 0)
 	if n := f.Counts.Intervals; n > 0 && (len(cells) > 0 || v.Gaps != "" && v.Gaps != "left_out") {
-		mean := new(big.Rat).Quo(rates, big.NewRat(n, 1))
+		mean := new(big.Rat).Quo(sum(rates), big.NewRat(n, 1))
 		f.Uptime = Fraction{new(big.Rat).Sub(big.NewRat(100, 1), mean)}
 	}
 	return nil
+}
+
+// sum adds fractions up by halves: one after the other the denominators would
+// be long from the start.
+func sum(list []*big.Rat) *big.Rat {
+	switch n := len(list); n {
+	case 0:
+		return new(big.Rat)
+	case 1:
+		return list[0]
+	default:
+		return new(big.Rat).Add(sum(list[:n/2]), sum(list[n/2:]))
+	}
 }
 
 // executions computes the share of executions that did not fail.

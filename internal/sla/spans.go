@@ -78,7 +78,19 @@ func (a spans) length() int64 {
 }
 
 // clip is the time within one span.
-func (a spans) clip(to Span) spans { return a.and(spans{to}) }
+func (a spans) clip(to Span) spans {
+	first, _ := slices.BinarySearchFunc(a, to.From, func(x Span, at Instant) int {
+		if x.To <= at {
+			return -1
+		}
+		return 1
+	})
+	last := first
+	for last < len(a) && a[last].From < to.To {
+		last++
+	}
+	return a[first:last].and(spans{to})
+}
 
 // overlaps reports whether any time of s is in the set.
 func (a spans) overlaps(s Span) bool {

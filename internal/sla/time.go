@@ -10,23 +10,7 @@ import (
 // exclusions, the share.
 func (r *Record) overTime(f *Figure, accept func(*Contest) bool) {
 	p, v := r.policy, r.policy.Level.Availability
-	down, known := r.line.down, r.line.known
-	var decided []named
-	for i := range r.seen.Contests {
-		c := &r.seen.Contests[i]
-		if !accept(c) {
-			continue
-		}
-		at := spans{c.Span}
-		switch c.Claim {
-		case ClaimUp:
-			down, known = down.without(at), union(known, at)
-		case ClaimDown:
-			down, known = union(down, at), union(known, at)
-		case ClaimExcluded:
-			decided = append(decided, named{c.Span, c.ID})
-		}
-	}
+	down, known, decided := r.asDecided(accept)
 	open := func(s Span) spans { return p.service.within(s) }
 	agreed := open(f.Period.Span)
 	gaps := agreed.without(known)
@@ -88,6 +72,28 @@ func (r *Record) overTime(f *Figure, accept func(*Contest) bool) {
 	}
 	f.Gaps, f.Rulings = gaps, taken.rulings
 	f.Outages = r.working(f.Period.Span, whole, agreed, known, leftOut, counted, append(taken.by, decided...), decided)
+}
+
+// asDecided is what was measured as the accepted contests correct it, and the
+// time they take out.
+func (r *Record) asDecided(accept func(*Contest) bool) (down, known spans, out []named) {
+	down, known = r.line.down, r.line.known
+	for i := range r.seen.Contests {
+		c := &r.seen.Contests[i]
+		if !accept(c) {
+			continue
+		}
+		at := spans{c.Span}
+		switch c.Claim {
+		case ClaimUp:
+			down, known = down.without(at), union(known, at)
+		case ClaimDown:
+			down, known = union(down, at), union(known, at)
+		case ClaimExcluded:
+			out = append(out, named{c.Span, c.ID})
+		}
+	}
+	return down, known, out
 }
 
 // reachGaps is the unmeasured time within a reach.
