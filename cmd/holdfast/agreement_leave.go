@@ -247,18 +247,11 @@ func (c *agreementLeftCertificateCmd) Run(ctx context.Context, s *streams) error
 		if l.Certificate == nil {
 			return notCertified(c.Arrangement, l)
 		}
-		keys, err := cl.ServerKeys(ctx)
+		cert, key, err := keepCertificate(ctx, cl, l.Certificate, c.Out, evidence.VerifyLeavingCertificate)
 		if err != nil {
 			return err
 		}
-		cert, err := evidence.VerifyLeavingCertificate(keys.Signing, []byte(l.Certificate.Document), []byte(l.Certificate.Signature))
-		if err != nil {
-			return escrow.Errorf(escrow.Damaged, "%w", err)
-		}
-		if err := newFiles([]newFile{{c.Out, []byte(l.Certificate.Document), 0o600}, {c.Out + sigExt, []byte(l.Certificate.Signature), 0o600}}); err != nil {
-			return err
-		}
-		return printLeft(s, cert, keys.Signing, c.Out)
+		return printLeft(s, cert, key, c.Out)
 	}
 	return escrow.Errorf(escrow.NotFound, "%s has given no notice that you may know of", c.Party).WithHint("'holdfast agreement left' lists them")
 }

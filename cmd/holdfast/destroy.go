@@ -330,18 +330,26 @@ func (c *destroyCertificateCmd) Run(ctx context.Context, s *streams) error {
 		return escrow.Errorf(escrow.Conflict, "request %s is %s: there is no certificate yet", r.ID, r.State).
 			WithHint("it is made when the bytes are gone everywhere; a location that is away holds it up")
 	}
+	cert, key, err := keepCertificate(ctx, cl, r.Certificate, c.Out, evidence.VerifyCertificate)
+	if err != nil {
+		return err
+	}
+	return printCertificate(s, cert, key, c.Out)
+}
+
+// keepCertificate checks a certificate by the key that the server says is its
+// own, and writes it with its signature beside it. Nothing is written that
+// does not hold.
+func keepCertificate[T any](ctx context.Context, cl *client.Client, signed *client.Signed, out string, verify func(key string, document, signature []byte) (T, error)) (cert T, key string, err error) {
 	keys, err := cl.ServerKeys(ctx)
 	if err != nil {
-		return err
+		return cert, "", err
 	}
-	cert, err := evidence.VerifyCertificate(keys.Signing, []byte(r.Certificate.Document), []byte(r.Certificate.Signature))
-	if err != nil {
-		return escrow.Errorf(escrow.Damaged, "%w", err)
+	document, signature := []byte(signed.Document), []byte(signed.Signature)
+	if cert, err = verify(keys.Signing, document, signature); err != nil {
+		return cert, "", escrow.Errorf(escrow.Damaged, "%w", err)
 	}
-	if err := newFiles([]newFile{{c.Out, []byte(r.Certificate.Document), 0o600}, {c.Out + sigExt, []byte(r.Certificate.Signature), 0o600}}); err != nil {
-		return err
-	}
-	return printCertificate(s, cert, keys.Signing, c.Out)
+	return cert, keys.Signing, newFiles([]newFile{{out, document, 0o600}, {out + sigExt, signature, 0o600}})
 }
 
 // destroyCheckCmd needs no server.
