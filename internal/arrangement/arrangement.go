@@ -54,12 +54,13 @@ type Registry struct {
 	sealer       Sealer
 	now          func() time.Time
 	localSources bool // pull modules may name a path on the server
+	texts        *texts
 }
 
 // New returns a registry over db. localSources lets pull modules read paths
 // of the server's own machine.
 func New(db escrow.Database[Tx], sealer Sealer, now func() time.Time, localSources bool) *Registry {
-	return &Registry{db: db, sealer: sealer, now: now, localSources: localSources}
+	return &Registry{db: db, sealer: sealer, now: now, localSources: localSources, texts: newTexts()}
 }
 
 // Register makes an agreement the one in force without signatures. A first

@@ -345,12 +345,18 @@ func (r *Registry) Copy(ctx context.Context, arrangement, part, digest string) (
 // what was recorded.
 func (r *Registry) acting(ctx context.Context, tx Tx, v escrow.AgreementVersion, offered *agreement.Agreement, party string, now time.Time) (escrow.Warrants, escrow.Situation, error) {
 	text := offered
-	former, err := r.former(ctx, tx, v)
+	source, err := formerSource(ctx, tx, v)
 	if err != nil {
 		return nil, escrow.Situation{}, err
 	}
-	if former != nil && former.Party(party) != nil {
-		text = former
+	if source != nil {
+		former, err := r.texts.read(v.Arrangement, source)
+		if err != nil {
+			return nil, escrow.Situation{}, err
+		}
+		if former.Party(party) != nil {
+			text = former
+		}
 	}
 	return actingBy(ctx, tx, v.Arrangement, text, party, now)
 }

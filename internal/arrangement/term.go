@@ -43,9 +43,9 @@ func (r *Registry) dated(ctx context.Context, tx Tx, arrangement string, readers
 	if err != nil {
 		return nil, nil, err
 	}
-	parsed, problems := agreement.Parse(arrangement, a.Source)
-	if parsed == nil {
-		return nil, nil, agreement.Refusal(problems)
+	parsed, err := r.texts.read(arrangement, a.Source)
+	if err != nil {
+		return nil, nil, err
 	}
 	facts, err := tx.TermFacts(ctx, arrangement)
 	if err != nil {

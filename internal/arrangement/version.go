@@ -2,6 +2,7 @@ package arrangement
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -264,32 +265,25 @@ func (r *Registry) pending(ctx context.Context, tx Tx, arrangement string, versi
 	if !found {
 		return v, nil, nil, escrow.Errorf(escrow.NotFound, "no version %d of %q came in to be signed", version, arrangement).WithHint("'holdfast agreement draft' brings one in")
 	}
-	parsed, problems := agreement.Parse(arrangement, v.Source)
-	if parsed == nil {
-		return v, nil, nil, agreement.Refusal(problems)
-	}
-	former, err := r.former(ctx, tx, v)
+	former, err := formerSource(ctx, tx, v)
 	if err != nil {
 		return v, nil, nil, err
 	}
-	parts, err := signing.Parts(former, parsed)
+	parsed, parts, err := r.texts.parts(arrangement, former, v.Source)
 	return v, parsed, parts, err
 }
 
-// former is the version in force before v, nil when v is the first.
-func (r *Registry) former(ctx context.Context, tx Tx, v escrow.AgreementVersion) (*agreement.Agreement, error) {
+// formerSource is the text of the version in force before v, nil when v is the
+// first.
+func formerSource(ctx context.Context, tx Tx, v escrow.AgreementVersion) ([]byte, error) {
 	if v.Version == 1 {
 		return nil, nil
 	}
 	old, err := tx.ArrangementVersion(ctx, v.Arrangement, v.Version-1)
-	if err != nil {
-		return nil, err
+	if err == nil && len(old.Source) == 0 { // else v would be taken for a first version
+		err = fmt.Errorf("version %d of %s is stored without its text", old.Version, v.Arrangement)
 	}
-	parsed, problems := agreement.Parse(v.Arrangement, old.Source)
-	if parsed == nil {
-		return nil, agreement.Refusal(problems)
-	}
-	return parsed, nil
+	return old.Source, err
 }
 
 // parties returns who takes part: in the text that is in force and in one that
@@ -323,9 +317,9 @@ func (r *Registry) parties(ctx context.Context, id string) ([]escrow.Party, erro
 	}
 	var out []escrow.Party
 	for _, source := range sources {
-		parsed, problems := agreement.Parse(id, source)
-		if parsed == nil {
-			return nil, agreement.Refusal(problems)
+		parsed, err := r.texts.read(id, source)
+		if err != nil {
+			return nil, err
 		}
 		for _, p := range parsed.Expand().Parties {
 			if !slices.ContainsFunc(out, func(o escrow.Party) bool { return o.ID == p.ID }) {
