@@ -131,7 +131,7 @@ func (c agreementRightsCmd) Run(s *streams) error {
 	if err != nil {
 		return err
 	}
-	grounds := check.Register(a)
+	grounds, hosts := check.Register(a), check.Hosts(a)
 	if s.json {
 		type right struct {
 			ID           string       `json:"id"`
@@ -147,7 +147,7 @@ func (c agreementRightsCmd) Run(s *streams) error {
 			r := &a.Rights[i]
 			rights = append(rights, right{r.ID, r.Kind, r.Holder, r.From, r.OnInsolvency, r.Counsel, check.ColourOf(r)})
 		}
-		return writeIndented(s.out, map[string]any{"rights": rights, "grounds": grounds})
+		return writeIndented(s.out, map[string]any{"rights": rights, "grounds": grounds, "hosts": hosts})
 	}
 	w := tabwriter.NewWriter(s.out, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(w, "RIGHT\tKIND\tHOLDER\tFROM\tON INSOLVENCY\tCOUNSEL\t")
@@ -163,12 +163,58 @@ func (c agreementRightsCmd) Run(s *streams) error {
 		}
 		fmt.Fprintf(w, "%s %s\t%s\t%s\t\n", g.Kind, g.ID, dash(strings.Join(g.Rights, ", ")), g.Colour)
 	}
+	if len(hosts) > 0 {
+		fmt.Fprintln(w, "\nHOST\tSIGNS\tWHAT KEEPS IT GOING\t")
+	}
+	for _, h := range hosts {
+		signs := "something"
+		if !h.Signs {
+			signs = "nothing"
+		}
+		if h.Nothing() {
+			red++
+		}
+		for i, line := range hostLines(h) {
+			if i > 0 {
+				h.Party, signs = "", ""
+			}
+			fmt.Fprintf(w, "%s\t%s\t%s\n", h.Party, signs, line)
+		}
+	}
 	if err := w.Flush(); err != nil {
 		return err
 	}
 	if red > 0 {
-		fmt.Fprintf(s.out, "\n%d of %d are red: they rest on nothing, or on a mandate alone\n", red, len(grounds))
+		fmt.Fprintf(s.out, "\n%d of %d are red: they rest on nothing, or on a mandate alone\n", red, len(grounds)+len(hosts))
 		return errFindings
 	}
 	return nil
+}
+
+// hostLines says what there is from a host, one thing a line.
+func hostLines(h check.Host) []string {
+	if h.Nothing() {
+		return []string{"nothing (red)"}
+	}
+	var out []string
+	for _, u := range h.Undertakings {
+		out = append(out, "undertaking "+u)
+	}
+	for _, r := range h.Contracts {
+		out = append(out, "a contract of its own, right "+r)
+	}
+	if x := h.Account; x != nil {
+		use := "shared with others"
+		if x.Dedicated {
+			use = "nothing else runs in it"
+		}
+		out = append(out, fmt.Sprintf("account %s at %s, of %s; %s", x.ID, x.Provider, x.Owner, use))
+		if len(x.Takeover) > 0 {
+			out = append(out, "  taken over by "+strings.ReplaceAll(strings.Join(x.Takeover, ", "), "_", " "))
+		}
+		if x.Mailbox != "" {
+			out = append(out, "  root mailbox at "+x.Mailbox)
+		}
+	}
+	return out
 }

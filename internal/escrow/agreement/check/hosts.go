@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"slices"
 
 	"holdfast/internal/escrow"
@@ -26,10 +27,66 @@ func (c *checker) hosts() {
 	}
 }
 
+// Host is what there is for the time after the supplier has failed from one
+// host: its undertakings, contracts of its own with it, and the account
+// structure. Where it has nothing, the host may stop.
+type Host struct {
+	Party        string   `json:"party"`
+	Signs        bool     `json:"signs"`
+	Undertakings []string `json:"undertakings,omitempty"` // the undertaking's id, or the day it was given
+	Contracts    []string `json:"contracts,omitempty"`    // rights
+	Account      *Account `json:"account,omitempty"`
+}
+
+// Account is the structure that stands in for what a host does not sign.
+type Account struct {
+	Provider  string   `json:"provider"`
+	ID        string   `json:"id"`
+	Owner     string   `json:"owner"`
+	Dedicated bool     `json:"dedicated"`
+	Takeover  []string `json:"takeover,omitempty"`
+	Mailbox   string   `json:"root_mailbox_at,omitempty"`
+}
+
+// Nothing reports whether nothing keeps the host going.
+func (h Host) Nothing() bool {
+	return len(h.Undertakings) == 0 && len(h.Contracts) == 0 && h.Account == nil
+}
+
+// Hosts returns what there is from every host, in the order of the parties;
+// none for software that runs at its users.
+func Hosts(a *agreement.Agreement) []Host {
+	out := []Host{}
+	for i := range a.Parties {
+		if p := &a.Parties[i]; a.Application.Delivery != "on_premise" && p.Role == agreement.Role(escrow.Host) {
+			out = append(out, hostOf(a, p))
+		}
+	}
+	return out
+}
+
+func hostOf(a *agreement.Agreement, p *agreement.Party) Host {
+	h := Host{Party: p.ID, Signs: p.SignsAnything()}
+	for _, u := range a.HostUndertakings {
+		if u.By == p.ID {
+			h.Undertakings = append(h.Undertakings, cmp.Or(u.ID, string(u.Signed), "undated"))
+		}
+	}
+	for _, r := range a.Rights {
+		if r.Kind == "own_contract" && r.From == p.ID {
+			h.Contracts = append(h.Contracts, r.ID)
+		}
+	}
+	if a.Hosting != nil && a.Hosting.Account != nil {
+		x := a.Hosting.Account
+		h.Account = &Account{Provider: x.Provider, ID: x.ID, Owner: x.Owner, Dedicated: x.Dedicated, Takeover: x.Takeover, Mailbox: x.Mailbox}
+	}
+	return h
+}
+
 func (c *checker) host(at string, p *agreement.Party) {
-	promised := slices.ContainsFunc(c.a.HostUndertakings, func(h agreement.HostUndertaking) bool { return h.By == p.ID })
-	contract := slices.ContainsFunc(c.a.Rights, func(r agreement.Right) bool { return r.Kind == "own_contract" && r.From == p.ID })
-	account := c.a.Hosting != nil && c.a.Hosting.Account != nil
+	h := hostOf(c.a, p)
+	promised, contract, account := len(h.Undertakings) > 0, len(h.Contracts) > 0, h.Account != nil
 	switch {
 	case promised && !p.SignsAnything():
 		c.find("undertaking-unsigned", at, p.ID)
