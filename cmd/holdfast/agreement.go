@@ -187,6 +187,12 @@ func dash(s string) string {
 // readText reads a file, or standard input for "-", up to one byte more than
 // an agreement may have.
 func readText(s *streams, file string) ([]byte, error) {
+	return readAtMost(s, file, yamltext.MaxBytes)
+}
+
+// readAtMost reads a file, or standard input for -, and one byte more than
+// the limit where there is more: who parses it says that it is too long.
+func readAtMost(s *streams, file string, limit int64) ([]byte, error) {
 	in := s.in
 	if file != "-" {
 		f, err := os.Open(file)
@@ -196,7 +202,7 @@ func readText(s *streams, file string) ([]byte, error) {
 		defer f.Close()
 		in = f
 	}
-	data, err := io.ReadAll(io.LimitReader(in, yamltext.MaxBytes+1))
+	data, err := io.ReadAll(io.LimitReader(in, limit+1))
 	if err != nil {
 		return nil, escrow.Wrap(err, escrow.NotFound, "cannot read %s", file).WithHint("check that it is a file that may be read")
 	}

@@ -41,6 +41,7 @@ type cli struct {
 	Duty      dutyCmd      `cmd:"" help:"Show whether deposits come as agreed; accept or refuse one."`
 	Notices   noticesCmd   `cmd:"" help:"What your party was told, over which channels, and where its people are told."`
 	Watch     watchCmd     `cmd:"" help:"Measure whether a service works: what is measured, how it stands, what was seen."`
+	SLA       slaCmd       `cmd:"" name:"sla" help:"Check service levels, and compute figures and credits with their working; without a server."`
 	Status    statusCmd    `cmd:"" help:"The public page that says how an application is: publish it, tell of incidents, take it elsewhere."`
 	Terms     termsCmd     `cmd:"" help:"Dates of the agreement: terms, fees, insurance, reviews, and what happened to them."`
 	Destroy   destroyCmd   `cmd:"" help:"Destroy deposits, by two people and with a certificate."`
