@@ -257,7 +257,7 @@ func (p *slaPrinter) working(f *sla.Figure) error {
 	for _, g := range f.Gaps {
 		rows = append(rows, p.times(g))
 	}
-	if err := p.table("not measured", "FROM | UNTIL | LENGTH", rows); err != nil {
+	if err := p.table("not measured, "+p.gapRule(), "FROM | UNTIL | LENGTH", rows); err != nil {
 		return err
 	}
 	rows = nil

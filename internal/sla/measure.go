@@ -133,6 +133,7 @@ func (r *Record) errorRate(f *Figure, accept func(*Contest) bool) error {
 	}
 	at := 0
 	var rates []*big.Rat
+	var gaps []Span
 	for from := f.Period.From; from < f.Period.To; from += Instant(p.interval) {
 		cell := Count{Span: Span{from, min(from+Instant(p.interval), f.Period.To)}}
 		seen := at < len(cells) && cells[at].From == from
@@ -155,7 +156,7 @@ func (r *Record) errorRate(f *Figure, accept func(*Contest) bool) error {
 		case !seen:
 			why = WhyNotMeasured
 			f.Counts.Unseen++
-			f.Unmeasured += cell.Length()
+			gaps = append(gaps, cell.Span)
 			switch v.Gaps {
 			case "count_as_up":
 			case "count_as_down":
@@ -180,10 +181,12 @@ func (r *Record) errorRate(f *Figure, accept func(*Contest) bool) error {
 				rates = append(rates, rate)
 			}
 		}
-		if cell.Failed > 0 || rate.Sign() > 0 {
+		if why != WhyNotMeasured && (cell.Failed > 0 || rate.Sign() > 0) {
 			f.Counts.Bad = append(f.Counts.Bad, CountInterval{Count: cell, Rate: Fraction{rate}, Why: why, Exclusion: id})
 		}
 	}
+	f.Gaps = agreed.and(union(gaps))
+	f.Unmeasured = spans(f.Gaps).length()
 	f.Coverage = share(f.Agreed-f.Unmeasured, f.Agreed)
 	f.Denominator = f.Counts.Intervals * p.interval
 	f.Removed = max(f.Agreed-f.Denominator, 0)
@@ -245,7 +248,8 @@ func (r *Record) executions(f *Figure, accept func(*Contest) bool) {
 			f.Counts.Bad = append(f.Counts.Bad, CountInterval{Count: c, Rate: c.rate(), Why: why, Exclusion: id})
 		}
 	}
-	f.Unmeasured = agreed.without(union(seen)).length()
+	f.Gaps = agreed.without(union(seen))
+	f.Unmeasured = spans(f.Gaps).length()
 	f.Coverage = share(f.Agreed-f.Unmeasured, f.Agreed)
 	f.Denominator = f.Agreed
 	switch {

@@ -182,6 +182,43 @@ func TestErrorRateIsAShare(t *testing.T) {
 	}
 }
 
+// Intervals that the service hours cut are measured as far as they are owed,
+// and what nobody counted is told as time, whatever it then counts as.
+func TestErrorRateCoverage(t *testing.T) {
+	for seed := range uint64(40) {
+		r := rand.New(rand.NewPCG(seed, 4))
+		s := &agreement.SLA{ID: "x", Component: "c", Availability: &agreement.Availability{Uptime: "99.9%", Period: "calendar_month", Measure: "error_rate", Interval: "1h",
+			Hours: "mon-fri 08:30-17:15", Gaps: []string{"left_out", "count_as_up", "count_as_down"}[seed%3]}}
+		p := compile(t, "Europe/Amsterdam", s)
+		period, err := p.PeriodNamed("2026-10")
+		if err != nil {
+			t.Fatal(err)
+		}
+		o := &sla.Observations{}
+		for at := period.From; at < period.To; at += 3_600_000 {
+			if r.IntN(20) < int(seed%20) {
+				o.Counts = append(o.Counts, sla.Count{Span: sla.Span{From: at, To: at + 3_600_000}, Requests: 10, Failed: r.Int64N(11)})
+			}
+		}
+		f := figure(t, p, o, period)
+		gaps := int64(0)
+		for _, g := range f.Gaps {
+			gaps += g.Length()
+		}
+		if gaps != f.Unmeasured || f.Unmeasured > f.Agreed || f.Coverage.Sign() < 0 {
+			t.Fatalf("seed %d: %d ms not measured of %d, gaps of %d, coverage %s", seed, f.Unmeasured, f.Agreed, gaps, f.Coverage.Exact())
+		}
+		if seed%20 == 0 && f.Coverage.Sign() != 0 {
+			t.Fatalf("seed %d: nothing was counted, coverage %s", seed, f.Coverage.Exact())
+		}
+		for _, b := range f.Counts.Bad {
+			if b.Why == sla.WhyNotMeasured {
+				t.Fatalf("seed %d: %v has failures although nobody counted", seed, b)
+			}
+		}
+	}
+}
+
 // Every month of 2020 to 2030 in Europe has the length its clocks give it; an
 // outage across a change of the clock lasts as long as it really did; a
 // service hour that is skipped is not owed, one that is repeated is owed
