@@ -59,11 +59,14 @@ type signing struct {
 	clients map[string]*client.Client
 }
 
-func newSigning(t *testing.T, text string) *signing {
+func newSigning(t *testing.T, text string, edit func(*config.Config)) *signing {
 	t.Helper()
 	r := &signing{clients: map[string]*client.Client{}}
 	c := config.Default()
 	c.Data, c.Listen = t.TempDir()+"/data", "127.0.0.1:0"
+	if edit != nil {
+		edit(&c)
+	}
 	r.installation = &installation{t: t, dir: c.Data, config: c, log: &lockedBuffer{}, people: map[string]*person{}, options: server.Options{Now: r.now}}
 	r.start()
 	r.drafts(text)
@@ -212,7 +215,7 @@ func (r *signing) signedByAll(version int, parts ...string) {
 // An offer that has expired takes no signature, and what was signed under it
 // does not count for the next.
 func TestExpiredOfferIsNotSigned(t *testing.T) {
-	r := newSigning(t, signedText)
+	r := newSigning(t, signedText, nil)
 	r.offers(1, time.Hour)
 	if err := r.signs("supplier", 1, r.states("supplier", 1, "frame", "terms")...); err != nil {
 		t.Fatal(err)
@@ -250,7 +253,7 @@ func (r *signing) second(note string) string {
 // A signature is for one version: it counts for no other, also not where it
 // comes together with one that is right.
 func TestSignatureForAnotherVersion(t *testing.T) {
-	r := newSigning(t, signedText)
+	r := newSigning(t, signedText, nil)
 	r.offers(1, time.Hour)
 	first := r.states("notary", 1, "frame", "terms")
 	for _, party := range []string{"supplier", "notary"} {
@@ -287,7 +290,12 @@ func TestSignatureForAnotherVersion(t *testing.T) {
 // However many texts come at once, one at most is open, and one at most comes
 // into force.
 func TestTwoVersionsAtOnce(t *testing.T) {
-	r := newSigning(t, signedText)
+	for _, engine := range engines() {
+		t.Run(engine, func(t *testing.T) { twoVersionsAtOnce(t, newSigning(t, signedText, onEngine(t, engine))) })
+	}
+}
+
+func twoVersionsAtOnce(t *testing.T, r *signing) {
 	ctx := t.Context()
 	r.signedByAll(1, "frame", "terms")
 	var wg sync.WaitGroup
@@ -370,7 +378,7 @@ func (r *signing) open() []client.AgreementVersion {
 // a statement that was made in time is of no use afterwards, for no part.
 func TestExpiredAuthority(t *testing.T) {
 	until := time.Now().AddDate(0, 0, 3)
-	r := newSigning(t, strings.Replace(signedText, "until: 2099-12-31", "until: "+until.Format(time.DateOnly), 1))
+	r := newSigning(t, strings.Replace(signedText, "until: 2099-12-31", "until: "+until.Format(time.DateOnly), 1), nil)
 	ctx := t.Context()
 	r.offers(1, 20*24*time.Hour)
 	if err := r.signs("notary", 1, r.states("notary", 1, "terms")...); err != nil {
