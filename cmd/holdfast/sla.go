@@ -211,7 +211,7 @@ func money(a sla.Amount) string {
 	if short, ok := new(big.Rat).SetString(f.Decimal(2)); ok && short.Cmp(a.Rat) == 0 {
 		return f.Decimal(2)
 	}
-	return f.Exact()
+	return strings.TrimRight(f.Exact(), "0") // more than two decimals stay: it is no whole number of cents
 }
 
 // percent writes a share with at least so many decimals, rounded down.

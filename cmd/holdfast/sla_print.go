@@ -211,14 +211,18 @@ func (p *slaPrinter) table(title, columns string, rows [][]string) error {
 		return nil
 	}
 	fmt.Fprintf(p.out, "\n%s\n", title)
-	w := tabwriter.NewWriter(p.out, 0, 0, 2, ' ', 0)
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "  "+strings.ReplaceAll(columns, " | ", "\t"))
 	some, more := shown(rows, mostRows)
 	for _, row := range some {
-		fmt.Fprintln(w, strings.TrimRight("  "+strings.Join(row, "\t"), "\t"))
+		fmt.Fprintln(w, "  "+strings.Join(row, "\t"))
 	}
 	if err := w.Flush(); err != nil {
 		return err
+	}
+	for line := range strings.Lines(b.String()) {
+		fmt.Fprintln(p.out, strings.TrimRight(line, " \n"))
 	}
 	if more > 0 {
 		fmt.Fprintf(p.out, "  and %d more: --json has them all\n", more)
