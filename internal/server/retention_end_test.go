@@ -17,7 +17,7 @@ import (
 var endText = strings.NewReplacer("calendar: nl\n", "calendar: nl\nterm: {start: 2027-01-01, end: 2028-12-31}\n",
 	"keys:\n", `  - data: {id: db, for_each: beneficiaries, via: files, expect_every: 30d, compartment: data/self, retention: {versions: 2, level: 2}, max_age: 400d, at_end: {rule: destroy, within: 30d}}
 keys:
-  - {compartment: data, for_each: beneficiaries, recipients: [self], on_demand: true}
+  - {compartment: data/self, for_each: beneficiaries, open: on_demand, holder: self}
 `).Replace(dutyText)
 
 // TestPersonalDataAtTheEnd follows the data of one beneficiary to its end: it
