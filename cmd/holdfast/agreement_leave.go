@@ -334,13 +334,9 @@ type agreementLeftCheckCmd struct {
 }
 
 func (c *agreementLeftCheckCmd) Run(_ context.Context, s *streams) error {
-	signed, err := readSigned(c.File)
+	cert, err := readCertificate(c.File, c.ServerKey, evidence.VerifyLeavingCertificate)
 	if err != nil {
 		return err
-	}
-	cert, err := evidence.VerifyLeavingCertificate(c.ServerKey, []byte(signed.Document), []byte(signed.Signature))
-	if err != nil {
-		return escrow.Errorf(escrow.Damaged, "%w", err).WithHint("the certificate or its signature was changed, or it is of another server")
 	}
 	n, err := cert.Left()
 	if err != nil {

@@ -33,16 +33,18 @@ DIR; ** stands for any number of directories, a slash at the end for directories
 may also be set for the module with 'holdfast module set --exclude'.`
 }
 
-// memoryGoal is what the collector of garbage aims at, in bytes, when a
-// deposit is made beside the work that the machine is there for.
-const memoryGoal = 108 << 20
+// garbageShare is how much garbage may lie beside what a deposit holds, in per
+// cent of that, since it is made beside the work that the machine is there
+// for. It is a share and not a limit: what is held grows with the number of
+// files, and a collector that works against a limit below it never rests.
+const garbageShare = 20
 
 func (c *depositFilesCmd) Run(ctx context.Context, s *streams) error {
 	patterns, err := c.patterns()
 	if err != nil {
 		return err
 	}
-	defer debug.SetMemoryLimit(debug.SetMemoryLimit(memoryGoal))
+	defer debug.SetGCPercent(debug.SetGCPercent(garbageShare))
 	return c.deposit(ctx, s, func(ctx context.Context, d *depositing, maker deposit.Maker, bar *progress) (*deposit.Made, error) {
 		if c.Outbox == "" {
 			maker.Objects = &straight{outbox: d.box, d: d}

@@ -352,6 +352,19 @@ func keepCertificate[T any](ctx context.Context, cl *client.Client, signed *clie
 	return cert, keys.Signing, newFiles([]newFile{{out, document, 0o600}, {out + sigExt, signature, 0o600}})
 }
 
+// readCertificate reads a certificate with its signature and checks it by a key
+// that came another way.
+func readCertificate[T any](file, key string, verify func(key string, document, signature []byte) (T, error)) (cert T, err error) {
+	signed, err := readSigned(file)
+	if err != nil {
+		return cert, err
+	}
+	if cert, err = verify(key, []byte(signed.Document), []byte(signed.Signature)); err != nil {
+		return cert, escrow.Errorf(escrow.Damaged, "%w", err).WithHint("the certificate or its signature was changed, or it is of another server")
+	}
+	return cert, nil
+}
+
 // destroyCheckCmd needs no server.
 type destroyCheckCmd struct {
 	Certificate string   `arg:"" help:"Certificate; its signature lies beside it." type:"existingfile"`
@@ -360,13 +373,9 @@ type destroyCheckCmd struct {
 }
 
 func (c *destroyCheckCmd) Run(_ context.Context, s *streams) error {
-	signed, err := readSigned(c.Certificate)
+	cert, err := readCertificate(c.Certificate, c.ServerKey, evidence.VerifyCertificate)
 	if err != nil {
 		return err
-	}
-	cert, err := evidence.VerifyCertificate(c.ServerKey, []byte(signed.Document), []byte(signed.Signature))
-	if err != nil {
-		return escrow.Errorf(escrow.Damaged, "%w", err).WithHint("the certificate or its signature was changed, or it is of another server")
 	}
 	cards, err := readCards(c.Contact)
 	if err != nil {

@@ -5,8 +5,7 @@
 // incident says in words what is known, the page's states and history are what
 // was measured, and neither changes the other.
 //
-// It may import evidence, escrow, sla and status, and runs in
-// escrow.Database[Tx].
+// It may import escrow, sla and status, and runs in escrow.Database[Tx].
 package bulletin
 
 import (

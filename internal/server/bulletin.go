@@ -60,7 +60,9 @@ func (terms) Told(source []byte) (bulletin.Application, error) {
 	return app, nil
 }
 
-// measuredBy says how the agreement has something measured.
+// measuredBy says how the agreement has something measured. It is not the
+// clause of the contract (package document), since that names parties, and
+// customers need not learn of one another.
 func measuredBy(p *agreement.Probe) map[phrase.Lang]string {
 	if p == nil {
 		return nil

@@ -124,7 +124,9 @@ func checkUnchanged(t *testing.T, in *installation) {
 	// What was rewritten meanwhile makes a deposit with its finding, however
 	// often somebody says that nothing changed.
 	repo.CommitOn(t, "refs/heads/main", nil, map[string]string{"README": "closed"})
-	if _, err := report(d.word(t, in, func(u *evidence.Unchanged) { u.At = evidence.At(time.Now().Add(2 * time.Second)) })); err != nil {
+	at := evidence.At(time.Now().Add(2 * time.Second))
+	last := d.word(t, in, func(u *evidence.Unchanged) { u.At = at })
+	if _, err := report(last); err != nil {
 		t.Fatal(err)
 	}
 	second, err := d.deposit(ctx)
@@ -134,9 +136,13 @@ func checkUnchanged(t *testing.T, in *installation) {
 	if n := len(in.acts(in.admin, "finding.suspect")); n != 1 {
 		t.Errorf("%d suspicions of a rewritten branch", n)
 	}
-	w := d.word(t, in, func(u *evidence.Unchanged) { u.At = evidence.At(time.Now().Add(4 * time.Second)) })
+	// In the very second in which the one before it was reported unchanged.
+	w := d.word(t, in, func(u *evidence.Unchanged) { u.At = at })
 	if got, err := report(w); err != nil || got.NotCounted == "" {
 		t.Errorf("about a deposit that looks wrong: %+v, %v", got, err)
+	}
+	if _, err := report(last); code(err) != escrow.Conflict {
+		t.Errorf("about the one before it, again: %v", err)
 	}
 
 	// A new key needs everything again, though nothing changed.

@@ -42,25 +42,23 @@ func New() (*Pages, error) {
 func (h *Pages) CSP() string { return h.csp }
 
 type view struct {
-	Lang, Other      phrase.Lang
-	OtherFile        string
-	OtherName        string
-	Style            template.CSS
-	Title, Name      string
-	State            State
-	Overall          string
-	At, AtTime       string
-	Stale            string
-	Open, Past       []incidentView
-	Planned          []workView
-	Services         []serviceView
-	W                map[string]string // fixed words
-	Publisher        string
-	Contact          template.URL
-	Feed, Badge      string
-	Refresh          int
-	First, Last      string
-	HasPast, HasOpen bool
+	Lang, Other phrase.Lang
+	OtherFile   string
+	OtherName   string
+	Style       template.CSS
+	Title, Name string
+	State       State
+	Overall     string
+	At, AtTime  string
+	Stale       string
+	Open, Past  []incidentView
+	Planned     []workView
+	Services    []serviceView
+	W           map[string]string // fixed words
+	Publisher   string
+	Contact     template.URL
+	Feed, Badge string
+	First, Last string
 }
 
 type serviceView struct {

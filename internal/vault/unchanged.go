@@ -49,8 +49,9 @@ func (v *Vault) Unchanged(ctx context.Context, actor escrow.Actor, arrangement, 
 			return nil, escrow.Errorf(escrow.Invalid, "the report was made at %s and here it is %s", u.At, evidence.At(now)).
 				WithHint("set the depositor's clock right and run it again")
 		}
-		// One of the future was taken when this clock stood wrong.
-		if !u.At.After(before.At) && !before.At.After(now.Add(reportAhead)) {
+		// About a newer deposit it is news whatever its time, which is in whole
+		// seconds. One of the future was taken when this clock stood wrong.
+		if u.Number <= before.Deposit && !u.At.After(before.At) && !before.At.After(now.Add(reportAhead)) {
 			return nil, escrow.Errorf(escrow.Conflict, "module %s was reported unchanged at %s already; a report of %s adds nothing", module, evidence.At(before.At), u.At)
 		}
 		if err := v.mayReport(ctx, tx, actor, u, document, signature); err != nil {

@@ -3,6 +3,8 @@ package term
 import (
 	"fmt"
 	"time"
+
+	"holdfast/internal/escrow/agreement/phrase"
 )
 
 // Reminder is what the owners of a promise are told.
@@ -62,59 +64,34 @@ func Reminders(list []Item, now time.Time) []Reminder {
 
 // Subject is the one line of a reminder.
 func Subject(r Reminder, zone *time.Location, lang string) string {
-	i := r.Item
+	l, i := phrase.Lang(lang), r.Item
 	day := r.Date.In(zone).AddDate(0, 0, -1)
 	if r.Kind == "term.arrears" {
 		day = r.Date.In(zone)
 	}
-	if lang == "nl" {
-		on := day.Format("02-01-2006")
-		switch r.Kind {
-		case "term.closing":
-			return fmt.Sprintf("Deel %s wordt verlengd als niemand uiterlijk %s opzegt", i.Part, on)
-		case "term.ending":
-			return fmt.Sprintf("Deel %s eindigt op %s en wordt niet verlengd", i.Part, on)
-		case "term.ended":
-			if i.Kind == "authority" {
-				return fmt.Sprintf("Bevoegdheid %s is op %s geëindigd: wie het betreft kan niet meer tekenen of goedkeuren", i.ID, on)
-			}
-			return fmt.Sprintf("Deel %s is op %s geëindigd: er is geen plicht tot deponeren meer en geen recht op vrijgave; wat er ligt, blijft tot het is vernietigd", i.Part, on)
-		case "term.overdue":
-			return fmt.Sprintf("%s had uiterlijk %s vernieuwd moeten zijn", i.ID, on)
-		case "term.arrears":
-			s := fmt.Sprintf("%s is niet betaald (vastgelegd op %s)", i.ID, on)
-			if i.MayCure {
-				s += "; een begunstigde mag betalen in plaats van de betaler"
-			}
-			if !i.MaySuspend {
-				s += "; er wordt niets opgeschort"
-			}
-			return s
-		}
-		return fmt.Sprintf("%s loopt af op %s", i.ID, on)
-	}
-	on := day.Format("2 January 2006")
+	on := day.Format(l.Pick("02-01-2006", "2 January 2006"))
 	switch r.Kind {
 	case "term.closing":
-		return fmt.Sprintf("Part %s goes on unless somebody gives notice by %s", i.Part, on)
+		return l.F("Deel %s wordt verlengd als niemand uiterlijk %s opzegt", "Part %s goes on unless somebody gives notice by %s", i.Part, on)
 	case "term.ending":
-		return fmt.Sprintf("Part %s ends on %s and does not go on", i.Part, on)
+		return l.F("Deel %s eindigt op %s en wordt niet verlengd", "Part %s ends on %s and does not go on", i.Part, on)
 	case "term.ended":
 		if i.Kind == "authority" {
-			return fmt.Sprintf("Authority %s ended on %s: whom it is about can no longer sign or approve", i.ID, on)
+			return l.F("Bevoegdheid %s is op %s geëindigd: wie het betreft kan niet meer tekenen of goedkeuren", "Authority %s ended on %s: whom it is about can no longer sign or approve", i.ID, on)
 		}
-		return fmt.Sprintf("Part %s ended on %s: there is no duty to deposit and no right to a release any more; what is held stays until it is destroyed", i.Part, on)
+		return l.F("Deel %s is op %s geëindigd: er is geen plicht tot deponeren meer en geen recht op vrijgave; wat er ligt, blijft tot het is vernietigd",
+			"Part %s ended on %s: there is no duty to deposit and no right to a release any more; what is held stays until it is destroyed", i.Part, on)
 	case "term.overdue":
-		return fmt.Sprintf("%s was to be renewed by %s", i.ID, on)
+		return l.F("%s had uiterlijk %s vernieuwd moeten zijn", "%s was to be renewed by %s", i.ID, on)
 	case "term.arrears":
-		s := fmt.Sprintf("%s was not paid (recorded on %s)", i.ID, on)
+		s := l.F("%s is niet betaald (vastgelegd op %s)", "%s was not paid (recorded on %s)", i.ID, on)
 		if i.MayCure {
-			s += "; a beneficiary may pay in the payer's place"
+			s += l.Pick("; een begunstigde mag betalen in plaats van de betaler", "; a beneficiary may pay in the payer's place")
 		}
 		if !i.MaySuspend {
-			s += "; nothing is suspended"
+			s += l.Pick("; er wordt niets opgeschort", "; nothing is suspended")
 		}
 		return s
 	}
-	return fmt.Sprintf("%s runs out on %s", i.ID, on)
+	return l.F("%s loopt af op %s", "%s runs out on %s", i.ID, on)
 }
